@@ -1,0 +1,435 @@
+//! The facts of one outbound LLM call.
+
+use std::{fmt, sync::OnceLock};
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use crate::{clock::Timestamp, labels::Labels, usd::Usd};
+
+/// Whose API a call goes to, by the name under which the price book lists it.
+///
+/// # Example
+/// ```
+/// use driftlock::Provider;
+///
+/// assert_eq!(Provider::OPENAI, Provider::named("openai"));
+/// assert_eq!(Provider::named("my-gateway").name(), "my-gateway");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Provider(SmolStr);
+
+impl Provider {
+    /// OpenAI.
+    pub const OPENAI: Self = Self(SmolStr::new_static("openai"));
+    /// Anthropic.
+    pub const ANTHROPIC: Self = Self(SmolStr::new_static("anthropic"));
+    /// Google's Gemini API and Vertex AI.
+    pub const GOOGLE: Self = Self(SmolStr::new_static("google"));
+    /// Microsoft Azure.
+    pub const AZURE: Self = Self(SmolStr::new_static("azure"));
+
+    /// A provider by name.
+    pub fn named(name: impl Into<SmolStr>) -> Self {
+        Self(name.into())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a call asks for, as OpenTelemetry's `gen_ai.operation.name` puts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// A chat answer, also by way of a "responses" or "messages" API.
+    Chat,
+    /// The continuation of a text.
+    TextCompletion,
+    /// Vectors for texts.
+    Embeddings,
+    /// Gemini's content generation.
+    GenerateContent,
+}
+
+impl Operation {
+    /// The name OpenTelemetry uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::TextCompletion => "text_completion",
+            Self::Embeddings => "embeddings",
+            Self::GenerateContent => "generate_content",
+        }
+    }
+}
+
+/// How large the input is, in what can be counted without a tokenizer.
+///
+/// Bytes are of the decoded text where that is cheap to know, else of the text as
+/// it is written in JSON, which is never shorter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// Bytes of text in messages, system prompts and the like.
+    pub text_bytes: u64,
+    /// Bytes of tool definitions, schemas and other text the provider adds to the prompt.
+    pub schema_bytes: u64,
+    /// Messages, or inputs of an embedding.
+    pub messages: u64,
+    /// Images, audio clips and documents sent along.
+    pub media: u64,
+}
+
+/// An LLM call as rules see it: which model, how much, for whom.
+///
+/// A layer reads it from the request; code without a layer builds it with
+/// [`Call::new`] and hands it to [`Policy::admit`](crate::Policy::admit), which
+/// adds the time, the default labels and the [`Estimate`] before rules run, and
+/// leaves the model in it that was admitted.
+///
+/// # Example
+/// ```
+/// use driftlock::{Call, Input, Labels, Operation, Provider};
+///
+/// let call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini")
+///     .with_input(Input { text_bytes: 4_000, messages: 2, ..Input::default() })
+///     .with_max_output_tokens(500)
+///     .with_labels(Labels::new().with("user", "u-17"));
+/// assert_eq!(call.model(), "gpt-4o-mini");
+/// ```
+#[derive(Debug)]
+pub struct Call {
+    provider: Provider,
+    operation: Operation,
+    model: SmolStr,
+    requested_model: Option<SmolStr>,
+    fallback_models: Vec<SmolStr>,
+    input: Input,
+    max_output_tokens: Option<u64>,
+    choices: u64,
+    streaming: bool,
+    needs: Needs,
+    open_ended: Option<&'static str>,
+    service_tier: Option<SmolStr>,
+    labels: Labels,
+    body: Bytes,
+    json: OnceLock<Value>,
+    at: Timestamp,
+    estimate: Option<Estimate>,
+}
+
+/// What a model must be able to do to take a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// It defines tools.
+    pub tools: bool,
+    /// It sends images, audio or documents, or asks for audio or images back.
+    pub media: bool,
+    /// It asks for an answer that follows a JSON schema.
+    pub schema: bool,
+}
+
+impl Call {
+    /// A call with empty input, one choice and no stated output maximum.
+    pub fn new(provider: Provider, operation: Operation, model: impl Into<SmolStr>) -> Self {
+        Self {
+            provider,
+            operation,
+            model: model.into(),
+            requested_model: None,
+            fallback_models: Vec::new(),
+            input: Input::default(),
+            max_output_tokens: None,
+            choices: 1,
+            streaming: false,
+            needs: Needs::default(),
+            open_ended: None,
+            service_tier: None,
+            labels: Labels::new(),
+            body: Bytes::new(),
+            json: OnceLock::new(),
+            at: Timestamp::EPOCH,
+            estimate: None,
+        }
+    }
+
+    /// How large the input is. Defaults to empty.
+    #[must_use]
+    pub fn with_input(mut self, input: Input) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// The most output tokens asked for, per choice. Defaults to none stated.
+    #[must_use]
+    pub fn with_max_output_tokens(mut self, tokens: u64) -> Self {
+        self.max_output_tokens = Some(tokens);
+        self
+    }
+
+    /// How many answers are asked for. Defaults to 1.
+    #[must_use]
+    pub fn with_choices(mut self, choices: u64) -> Self {
+        self.choices = choices;
+        self
+    }
+
+    /// Whether the answer is streamed. Defaults to no.
+    #[must_use]
+    pub fn with_streaming(mut self, streaming: bool) -> Self {
+        self.streaming = streaming;
+        self
+    }
+
+    /// What the model must be able to do. Defaults to nothing special.
+    #[must_use]
+    pub fn with_needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// Why the input cannot be known from the request, as `"server tools"`.
+    /// Defaults to it being known.
+    #[must_use]
+    pub fn with_open_ended(mut self, why: &'static str) -> Self {
+        self.open_ended = Some(why);
+        self
+    }
+
+    /// Other models the provider may fall back to. Defaults to none.
+    #[must_use]
+    pub fn with_fallback_models(mut self, models: Vec<SmolStr>) -> Self {
+        self.fallback_models = models;
+        self
+    }
+
+    /// The service tier asked for, as `"flex"`. Defaults to none stated.
+    #[must_use]
+    pub fn with_service_tier(mut self, tier: impl Into<SmolStr>) -> Self {
+        self.service_tier = Some(tier.into());
+        self
+    }
+
+    /// Labels. Defaults to none.
+    #[must_use]
+    pub fn with_labels(mut self, labels: Labels) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    /// The JSON body that was or will be sent, for rules that look into it.
+    #[must_use]
+    pub fn with_body(mut self, body: Bytes) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Whose API it goes to.
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// What it asks for.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The model as things stand: after a rewrite, the new one.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The model the caller asked for.
+    pub fn requested_model(&self) -> &str {
+        self.requested_model.as_ref().unwrap_or(&self.model)
+    }
+
+    /// Other models the provider may fall back to.
+    pub fn fallback_models(&self) -> &[SmolStr] {
+        &self.fallback_models
+    }
+
+    /// How large the input is.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// The most output tokens asked for, per choice.
+    pub fn max_output_tokens(&self) -> Option<u64> {
+        self.max_output_tokens
+    }
+
+    /// How many answers are asked for.
+    pub fn choices(&self) -> u64 {
+        self.choices
+    }
+
+    /// Whether the answer is streamed.
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
+    /// What the model must be able to do.
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// Why the input cannot be known from the request, if it cannot.
+    pub fn open_ended(&self) -> Option<&'static str> {
+        self.open_ended
+    }
+
+    /// The service tier asked for.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.service_tier.as_deref()
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// The value of one label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.value(key)
+    }
+
+    /// The user it is made for: the label `user`.
+    pub fn user(&self) -> Option<&str> {
+        self.labels.user()
+    }
+
+    /// The time of the decision; the epoch before a policy has seen the call.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// What it may cost at the current model; `None` before a policy has seen the
+    /// call, and where the policy allows a model without a known price.
+    pub fn estimate(&self) -> Option<&Estimate> {
+        self.estimate.as_ref()
+    }
+
+    /// The JSON body, parsed when first asked for; `null` if there is none.
+    pub fn json(&self) -> &Value {
+        self.json.get_or_init(|| serde_json::from_slice(&self.body).unwrap_or(Value::Null))
+    }
+
+    /// One parameter of the JSON body, as `"temperature"`.
+    pub fn parameter(&self, name: &str) -> Option<&Value> {
+        self.json().get(name)
+    }
+
+    /// The messages of the JSON body, empty if it has none.
+    pub fn messages(&self) -> &[Value] {
+        self.parameter("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What a policy does with a call while deciding.
+impl Call {
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    pub(crate) fn set_labels(&mut self, labels: Labels) {
+        self.labels = labels;
+    }
+
+    pub(crate) fn decide_at(&mut self, at: Timestamp) {
+        self.at = at;
+    }
+
+    pub(crate) fn set_estimate(&mut self, estimate: Option<Estimate>) {
+        self.estimate = estimate;
+    }
+
+    pub(crate) fn is_rewritten(&self) -> bool {
+        self.requested_model.is_some()
+    }
+
+    pub(crate) fn rewrite(&mut self, model: SmolStr) {
+        let asked = std::mem::replace(&mut self.model, model);
+        self.requested_model.get_or_insert(asked);
+    }
+
+    pub(crate) fn clamp_output(&mut self, most: u64) {
+        self.max_output_tokens = self.max_output_tokens.map(|asked| asked.min(most));
+    }
+
+    pub(crate) fn set_max_output_tokens(&mut self, tokens: u64) {
+        self.max_output_tokens = Some(tokens);
+    }
+}
+
+/// What a call may cost, before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Estimate {
+    /// Input tokens, at most or assumed.
+    pub input_tokens: u64,
+    /// Output tokens over all choices, at most or assumed.
+    pub output_tokens: u64,
+    /// Their cost at the dearest rate the call can trigger.
+    pub cost: Usd,
+    /// How sure this is.
+    pub bound: Bound,
+}
+
+/// Whether an estimate is a ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// The call cannot cost more.
+    Hard,
+    /// The call is unlikely to cost more.
+    Assumed,
+}
+
+impl Serialize for Bound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Bound {
+    /// `hard` or `assumed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rewrite_keeps_the_model_that_was_asked_for() {
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+        call.rewrite("gpt-4o-mini".into());
+        call.rewrite("gpt-4.1-nano".into());
+        assert_eq!((call.requested_model(), call.model()), ("gpt-4o", "gpt-4.1-nano"));
+    }
+
+    #[test]
+    fn the_body_is_parsed_when_asked_for() {
+        let body = Bytes::from_static(br#"{"messages":[{"role":"user"}],"temperature":1}"#);
+        let call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o").with_body(body);
+        assert_eq!(call.messages().len(), 1);
+        assert_eq!(call.parameter("temperature"), Some(&1.into()));
+        let none = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+        assert!(none.messages().is_empty());
+    }
+}

@@ -1,0 +1,82 @@
+//! Carries a task's labels along with an http request.
+
+use std::task::{Context, Poll};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Labels, current};
+
+/// Writes the labels of the current task into each request's extensions.
+///
+/// Put it outermost, above `Buffer`: the worker behind a buffer is another task,
+/// in which the [`scope`](super::scope()) of the caller is gone and per-user rules
+/// would see no user. Labels already on the request win, key by key.
+///
+/// # Example
+/// ```
+/// use driftlock::{Labels, labels::{self, CaptureLayer}};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let client = ServiceBuilder::new()
+///     .layer(CaptureLayer::new())
+///     .buffer::<http::Request<()>>(8)
+///     .service(service_fn(|request: http::Request<()>| async move {
+///         let user = request.extensions().get::<Labels>().and_then(Labels::user);
+///         Ok::<_, std::convert::Infallible>(user.map(str::to_owned))
+///     }));
+///
+/// let call = client.oneshot(http::Request::new(()));
+/// let user = labels::scope(Labels::new().with("user", "u-17"), call).await?;
+/// assert_eq!(user.as_deref(), Some("u-17"));
+/// # Ok::<(), tower::BoxError>(())
+/// # })?;
+/// # Ok::<(), tower::BoxError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CaptureLayer(());
+
+impl CaptureLayer {
+    /// A layer that captures every label of the task.
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl<S> Layer<S> for CaptureLayer {
+    type Service = Capture<S>;
+
+    fn layer(&self, inner: S) -> Capture<S> {
+        Capture { inner }
+    }
+}
+
+/// The service of [`CaptureLayer`].
+#[derive(Clone, Debug)]
+pub struct Capture<S> {
+    inner: S,
+}
+
+impl<S, B> Service<http::Request<B>> for Capture<S>
+where
+    S: Service<http::Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<B>) -> S::Future {
+        let labels = current();
+        if !labels.is_empty() {
+            let extensions = request.extensions_mut();
+            let labels = extensions.get().map_or_else(|| labels.clone(), |own| labels.over(own));
+            extensions.insert(labels);
+        }
+        self.inner.call(request)
+    }
+}

@@ -1,0 +1,192 @@
+//! A small immutable set of labels.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Serialize, Serializer};
+use smol_str::SmolStr;
+
+/// The key of the label that per-user rules read; `user_id` is the same key.
+pub(crate) const USER: &str = "user";
+
+/// Labels of a call: keys and values, cheap to clone.
+///
+/// At most 32 labels, keys up to 64 bytes, values up to 256: a call with more is
+/// refused with a [`LabelError`] before anything is sent, because every value of
+/// a tracked label is remembered. The key `user_id` is read as `user`.
+///
+/// # Example
+/// ```
+/// use driftlock::Labels;
+///
+/// let labels = Labels::new().with("user_id", "u-17").with("plan", "free");
+/// assert_eq!(labels.user(), Some("u-17"));
+/// assert_eq!(labels.value("plan"), Some("free"));
+/// assert_eq!(labels.value("team"), None);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Labels(Option<Arc<[(SmolStr, SmolStr)]>>);
+
+impl Labels {
+    /// The most labels a call may carry.
+    pub const MAX_LABELS: usize = 32;
+    /// The longest key, in bytes.
+    pub const MAX_KEY: usize = 64;
+    /// The longest value, in bytes.
+    pub const MAX_VALUE: usize = 256;
+
+    /// No labels.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// These labels and one more, which replaces an earlier one of the same key.
+    #[must_use]
+    pub fn with(self, key: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
+        [(key, value)].into_iter().fold(self, |labels, (key, value)| {
+            labels.over(&Self(Some(Arc::new([(canonical(key.into()), value.into())]))))
+        })
+    }
+
+    /// The value of a label.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let key = if key == "user_id" { USER } else { key };
+        self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// The value of the label `user`.
+    pub fn user(&self) -> Option<&str> {
+        self.value(USER)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Keys and values, in the order in which keys first appeared.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flat_map(|all| all.iter()).map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Both sets; where both have a key, `stronger` wins. Allocates only if neither is empty.
+    #[must_use]
+    pub fn over(&self, stronger: &Self) -> Self {
+        match (&self.0, &stronger.0) {
+            (None, _) => stronger.clone(),
+            (_, None) => self.clone(),
+            (Some(weak), Some(strong)) => {
+                let mut all: Vec<_> = weak.to_vec();
+                for (key, value) in strong.iter() {
+                    match all.iter_mut().find(|(known, _)| known == key) {
+                        Some(slot) => slot.1 = value.clone(),
+                        None => all.push((key.clone(), value.clone())),
+                    }
+                }
+                Self(Some(all.into()))
+            }
+        }
+    }
+
+    /// Whether the set is within the bounds above.
+    ///
+    /// # Errors
+    /// [`LabelError`] names the label and the bound that is exceeded.
+    pub fn check(&self) -> Result<(), LabelError> {
+        let Some(all) = &self.0 else { return Ok(()) };
+        if all.len() > Self::MAX_LABELS {
+            return Err(LabelError::TooMany(all.len()));
+        }
+        match all
+            .iter()
+            .find(|(key, value)| key.len() > Self::MAX_KEY || value.len() > Self::MAX_VALUE)
+        {
+            None => Ok(()),
+            Some((key, value)) => {
+                let key = key.chars().take(Self::MAX_KEY).collect::<String>().into();
+                Err(LabelError::TooLong { key, bytes: value.len() })
+            }
+        }
+    }
+}
+
+fn canonical(key: SmolStr) -> SmolStr {
+    if key == "user_id" { SmolStr::new_static(USER) } else { key }
+}
+
+impl<K: Into<SmolStr>, V: Into<SmolStr>> FromIterator<(K, V)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        pairs.into_iter().fold(Self::new(), |labels, (key, value)| labels.with(key, value))
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Labels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// A call's labels are too many or too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LabelError {
+    /// More than [`Labels::MAX_LABELS`]; how many there are.
+    TooMany(usize),
+    /// A key above [`Labels::MAX_KEY`] or a value above [`Labels::MAX_VALUE`] bytes.
+    TooLong {
+        /// The key, cut to the bound.
+        key: SmolStr,
+        /// The length of the value in bytes.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for LabelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany(count) => {
+                write!(f, "{count} labels on one call; at most {} are kept", Labels::MAX_LABELS)
+            }
+            Self::TooLong { key, bytes } => write!(
+                f,
+                "label `{key}` has a value of {bytes} bytes; keys may have {} bytes and values {}",
+                Labels::MAX_KEY,
+                Labels::MAX_VALUE
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LabelError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stronger_set_wins_key_by_key() {
+        let weak = Labels::new().with("user", "a").with("plan", "free");
+        let strong = Labels::new().with("user_id", "b").with("team", "x");
+        let both = weak.over(&strong);
+        assert_eq!(
+            both.iter().collect::<Vec<_>>(),
+            [("user", "b"), ("plan", "free"), ("team", "x")]
+        );
+    }
+
+    #[test]
+    fn a_megabyte_of_label_is_an_error_that_does_not_repeat_it() {
+        let huge = "x".repeat(1 << 20);
+        let error = Labels::new().with("team", huge.as_str()).check().unwrap_err();
+        assert!(error.to_string().len() < 200, "{error}");
+        let error = Labels::new().with(huge.as_str(), "x").check().unwrap_err();
+        assert!(error.to_string().len() < 200, "{error}");
+        let many: Labels = (0..33).map(|n| (format!("k{n}"), "v")).collect();
+        assert_eq!(many.check(), Err(LabelError::TooMany(33)));
+    }
+}

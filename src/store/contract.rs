@@ -1,0 +1,263 @@
+//! What a policy asks of a store, and what it may rely on.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use smol_str::SmolStr;
+
+use crate::{
+    claim::{Scope, Unit},
+    clock::Timestamp,
+    denial::Retry,
+    usd::Usd,
+    window::Window,
+};
+
+/// Where spend and calls are remembered.
+///
+/// # Contract
+/// - [`reserve`](Self::reserve) books every charge of a [`Hold`] or none. After it
+///   succeeds, every limit of the hold is kept. A refused hold changes nothing.
+///   Dropping an unfinished answer gives back whatever it may have booked.
+/// - [`settle`](Self::settle) and [`release`](Self::release) return at once and
+///   never fail; they are called from `Drop`, without a runtime. A second one for
+///   the same reservation, in any order, changes nothing.
+/// - A reservation whose deadline passes counts as settled at what it reserved; a
+///   later settle corrects that.
+/// - Amounts saturate: a sum above `u64::MAX` is above every limit.
+/// - Time never runs backwards: a time before the latest one seen counts as the
+///   latest one seen.
+pub trait Store: Send + Sync + 'static {
+    /// The number under which this store knows a counter; one number per key.
+    /// Called when a policy is built, and for claims of custom rules.
+    fn counter(&self, key: &CounterKey) -> CounterId;
+
+    /// Books all charges if every limit leaves room for them.
+    fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>>;
+
+    /// Replaces what was reserved by what the call cost. An overrun is booked too,
+    /// at `at`; a refund goes back to where it was taken.
+    fn settle(&self, reservation: Reservation, cost: Usd, at: Timestamp);
+
+    /// Gives everything back, calls included: nothing was sent.
+    fn release(&self, reservation: Reservation, at: Timestamp);
+
+    /// Moves a deadline to a later time.
+    fn extend(&self, reservation: Reservation, deadline: Timestamp);
+
+    /// What a counter holds for one value of its label (`""` for the workspace).
+    fn read<'a>(
+        &'a self,
+        counter: CounterId,
+        value: &'a str,
+        at: Timestamp,
+    ) -> Answer<'a, Result<Reading, StoreError>>;
+
+    /// Changes what is settled: an opening balance, a correction, a reset. What is
+    /// reserved stays, and settled never falls below zero.
+    fn adjust<'a>(&'a self, adjustment: Adjustment<'a>) -> Answer<'a, Result<Reading, StoreError>>;
+
+    /// Waits until everything handed over so far is applied.
+    fn flush(&self) -> Answer<'_, Result<(), StoreError>>;
+
+    /// Whether counters survive the end of the process.
+    fn is_durable(&self) -> bool;
+}
+
+/// What a counter means. Two rules that mean the same share one counter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CounterKey {
+    /// The workspace of the policy.
+    pub workspace: SmolStr,
+    /// The label whose values are counted apart; `None` counts the whole workspace.
+    pub label: Option<SmolStr>,
+    /// What is counted.
+    pub unit: Unit,
+    /// Over which time.
+    pub window: Window,
+}
+
+impl CounterKey {
+    /// The scope of one value of this counter.
+    pub fn scope(&self, value: &str) -> Scope {
+        match &self.label {
+            None => Scope::Workspace,
+            Some(key) => Scope::label(key.clone(), value),
+        }
+    }
+}
+
+/// A store's own number for a [`CounterKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CounterId(pub u32);
+
+/// All charges and limits of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold<'a> {
+    /// Label values, one for each scope charged; `""` for the workspace.
+    pub values: &'a [&'a str],
+    /// What to book, at most once per counter and value. Charges with the same
+    /// `value` are of counters with the same workspace and label.
+    pub charges: &'a [Charge],
+    /// What must hold, in the order of the rules.
+    pub limits: &'a [Limit],
+    /// The time of the decision.
+    pub at: Timestamp,
+    /// When the reservation counts as settled if nothing more is heard of it.
+    pub deadline: Timestamp,
+}
+
+/// One counter, and how much to book on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Charge {
+    /// The counter.
+    pub counter: CounterId,
+    /// Which of the hold's values it is charged for.
+    pub value: u8,
+    /// Nano-dollars or calls, by the counter's unit.
+    pub amount: u64,
+}
+
+/// `used + ask ≤ limit` on the counter of one charge.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Which of the hold's charges it is about.
+    pub charge: u8,
+    /// What is asked for; not less than the charge's amount.
+    pub ask: u64,
+    /// The most that may be used afterwards.
+    pub limit: u64,
+}
+
+/// A store's handle for what one hold booked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reservation {
+    /// Where or under which number the store keeps it.
+    pub key: u64,
+    /// What tells it from others under the same key.
+    pub tag: u64,
+}
+
+/// A hold found no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The first of the hold's limits, in their order, that has no room.
+    pub limit: usize,
+    /// What its counter has used, reserved included.
+    pub used: u64,
+    /// The part of `used` that is reserved.
+    pub reserved: u64,
+    /// When every limit of the hold would have room, if nobody else takes it.
+    pub retry: Retry,
+}
+
+/// Why nothing was reserved.
+#[derive(Debug)]
+pub enum ReserveError {
+    /// A limit has no room.
+    Refused(Refusal),
+    /// The store did not answer.
+    Unavailable(StoreError),
+}
+
+/// What a counter holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// What calls that ended have used, in nano-dollars or calls.
+    pub settled: u64,
+    /// What calls in flight hold.
+    pub reserved: u64,
+    /// When a calendar window starts again at zero.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl Reading {
+    /// Settled plus reserved.
+    pub fn used(&self) -> u64 {
+        self.settled.saturating_add(self.reserved)
+    }
+}
+
+/// A change of what a counter has settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Adjustment<'a> {
+    /// The counter.
+    pub counter: CounterId,
+    /// The label's value, `""` for the workspace.
+    pub value: &'a str,
+    /// What to add, in nano-dollars or calls.
+    pub delta: i64,
+    /// Why, for whoever audits it.
+    pub reason: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A store's answer: at hand, or to be awaited.
+///
+/// A store in memory answers at once, and then a decision needs no await and no
+/// allocation.
+pub enum Answer<'a, T> {
+    /// At hand. Holds `None` only after it was taken by polling.
+    Ready(Option<T>),
+    /// To be awaited.
+    Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+}
+
+impl<'a, T> Answer<'a, T> {
+    /// An answer at hand.
+    pub fn ready(value: T) -> Self {
+        Self::Ready(Some(value))
+    }
+
+    /// An answer to be awaited.
+    pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
+        Self::Pending(Box::pin(future))
+    }
+}
+
+impl<T: Unpin> Future for Answer<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match &mut *self {
+            // Polled after completion, which the contract of `Future` leaves open.
+            Self::Ready(value) => value.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Pending(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Answer<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready(value) => f.debug_tuple("Ready").field(value).finish(),
+            Self::Pending(_) => f.debug_tuple("Pending").finish(),
+        }
+    }
+}
+
+/// A store did not answer or refused to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    message: String,
+}
+
+impl StoreError {
+    /// An error with a message for operators.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for StoreError {}

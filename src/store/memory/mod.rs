@@ -1,0 +1,5 @@
+//! Counters in memory.
+
+/// Placeholder.
+#[derive(Debug)]
+pub struct MemoryStore;

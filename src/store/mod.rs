@@ -1,0 +1,18 @@
+//! Remembering: the counters behind every stateful rule.
+//!
+//! A store is asked two things: to **reserve** the estimated cost of a call on
+//! all its counters at once, or not at all, and later to **settle** it to the real
+//! cost, exactly once. Rules never touch a counter, so there is nothing to race
+//! with and nothing to roll back.
+//!
+//! [`MemoryStore`] is the default. A policy that must survive a restart needs a
+//! durable one.
+
+mod contract;
+mod memory;
+
+pub use contract::{
+    Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
+    ReserveError, Store, StoreError,
+};
+pub use memory::MemoryStore;
