@@ -1,13 +1,24 @@
 //! The facts of one outbound LLM call.
 
-use std::{fmt, sync::OnceLock};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{clock::Timestamp, labels::Labels, usd::Usd};
+use crate::{
+    claim::{Amount, Scope, Unit},
+    clock::Timestamp,
+    labels::Labels,
+    usd::Usd,
+    window::Window,
+};
 
 /// Whose API a call goes to, by the name under which the price book lists it.
 ///
@@ -126,6 +137,7 @@ pub struct Call {
     json: OnceLock<Value>,
     at: Timestamp,
     estimate: Option<Estimate>,
+    counters: Option<Arc<dyn Counters>>,
 }
 
 /// What a model must be able to do to take a call.
@@ -160,6 +172,7 @@ impl Call {
             json: OnceLock::new(),
             at: Timestamp::EPOCH,
             estimate: None,
+            counters: None,
         }
     }
 
@@ -336,10 +349,74 @@ impl Call {
     }
 }
 
+impl Call {
+    /// What a counter of the policy holds now, `None` before a policy has seen the
+    /// call or if its store does not answer.
+    ///
+    /// Advisory: it may have changed by the time the call is admitted. To enforce a
+    /// limit, return a [`Claim`](crate::Claim).
+    pub async fn used(&self, scope: Scope, unit: Unit, window: Window) -> Option<Used> {
+        match &self.counters {
+            Some(counters) => counters.used(scope, unit, window, self.at).await,
+            None => None,
+        }
+    }
+}
+
+/// What a counter holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Used {
+    /// By calls that have settled.
+    pub settled: Amount,
+    /// By calls in flight.
+    pub reserved: Amount,
+    /// When a calendar window starts again at zero.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// A future without its type.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The counters a rule may look at, as the policy lends them to a call.
+pub(crate) trait Counters: Send + Sync {
+    fn used(&self, scope: Scope, unit: Unit, window: Window, at: Timestamp) -> BoxFuture<'_, Option<Used>>;
+}
+
+impl fmt::Debug for dyn Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Counters")
+    }
+}
+
+/// What of a call a rule may change.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    model: SmolStr,
+    requested_model: Option<SmolStr>,
+    max_output_tokens: Option<u64>,
+    estimate: Option<Estimate>,
+}
+
 /// What a policy does with a call while deciding.
 impl Call {
-    pub(crate) fn body(&self) -> &Bytes {
-        &self.body
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            model: self.model.clone(),
+            requested_model: self.requested_model.clone(),
+            max_output_tokens: self.max_output_tokens,
+            estimate: self.estimate,
+        }
+    }
+
+    pub(crate) fn set_terms(&mut self, terms: Terms) {
+        let Terms { model, requested_model, max_output_tokens, estimate } = terms;
+        (self.model, self.requested_model) = (model, requested_model);
+        (self.max_output_tokens, self.estimate) = (max_output_tokens, estimate);
+    }
+
+    pub(crate) fn lend(&mut self, counters: Option<Arc<dyn Counters>>) {
+        self.counters = counters;
     }
 
     pub(crate) fn set_labels(&mut self, labels: Labels) {
@@ -354,8 +431,8 @@ impl Call {
         self.estimate = estimate;
     }
 
-    pub(crate) fn is_rewritten(&self) -> bool {
-        self.requested_model.is_some()
+    pub(crate) fn model_name(&self) -> &SmolStr {
+        &self.model
     }
 
     pub(crate) fn rewrite(&mut self, model: SmolStr) {

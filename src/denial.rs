@@ -122,43 +122,6 @@ pub enum Retry {
 }
 
 impl Denial {
-    pub(crate) fn new(
-        rule: impl Into<SmolStr>,
-        kind: DenialKind,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self(Box::new(Facts {
-            rule: rule.into(),
-            kind,
-            reason: reason.into(),
-            exceeded: None,
-            retry: Retry::Never,
-            metadata: Vec::new(),
-        }))
-    }
-
-    pub(crate) fn exceeding(
-        rule: impl Into<SmolStr>,
-        kind: DenialKind,
-        exceeded: Exceeded,
-        retry: Retry,
-    ) -> Self {
-        let mut denial = Self::new(rule, kind, describe(&exceeded));
-        denial.0.exceeded = Some(exceeded);
-        denial.0.retry = retry;
-        denial
-    }
-
-    pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
-        self.0.retry = retry;
-        self
-    }
-
-    pub(crate) fn with_metadata(mut self, metadata: Vec<(SmolStr, serde_json::Value)>) -> Self {
-        self.0.metadata = metadata;
-        self
-    }
-
     /// The name of the rule that denied: its own name, or the one given with `.named(…)`.
     pub fn rule(&self) -> &str {
         &self.0.rule
@@ -291,21 +254,17 @@ impl std::error::Error for Denial {}
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deny {
-    pub(crate) reason: String,
-    pub(crate) kind: DenialKind,
-    pub(crate) retry: Retry,
-    pub(crate) metadata: Vec<(SmolStr, serde_json::Value)>,
+    reason: String,
+    kind: DenialKind,
+    exceeded: Option<Exceeded>,
+    retry: Retry,
+    metadata: Vec<(SmolStr, serde_json::Value)>,
 }
 
 impl Deny {
     /// A refusal with a reason for operators.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            kind: DenialKind::Custom,
-            retry: Retry::Never,
-            metadata: Vec::new(),
-        }
+        Self::of_kind(DenialKind::Custom, reason)
     }
 
     /// Attaches a value, found again with [`Denial::metadata`].
@@ -322,15 +281,23 @@ impl Deny {
         self
     }
 
-    pub(crate) fn of_kind(mut self, kind: DenialKind) -> Self {
-        self.kind = kind;
-        self
+    pub(crate) fn of_kind(kind: DenialKind, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { reason, kind, exceeded: None, retry: Retry::Never, metadata: Vec::new() }
     }
 
-    pub(crate) fn by(self, rule: SmolStr) -> Denial {
-        Denial::new(rule, self.kind, self.reason)
-            .with_retry(self.retry)
-            .with_metadata(self.metadata)
+    pub(crate) fn exceeding(kind: DenialKind, exceeded: Exceeded, retry: Retry) -> Self {
+        let reason = describe(&exceeded);
+        Self { exceeded: Some(exceeded), retry, ..Self::of_kind(kind, reason) }
+    }
+
+    pub(crate) fn kind(&self) -> DenialKind {
+        self.kind
+    }
+
+    pub(crate) fn by(self, rule: impl Into<SmolStr>) -> Denial {
+        let Self { reason, kind, exceeded, retry, metadata } = self;
+        Denial(Box::new(Facts { rule: rule.into(), kind, reason, exceeded, retry, metadata }))
     }
 }
 
@@ -354,7 +321,7 @@ mod tests {
     fn a_spent_budget_reads_as_a_sentence_with_every_number() {
         let resets = Retry::At("2026-12-01T00:00:00Z".parse().unwrap());
         let spent = month(Usd::cents(49_920), Usd::ZERO);
-        let denial = Denial::exceeding("monthly_budget", DenialKind::Budget, spent, resets);
+        let denial = Deny::exceeding(DenialKind::Budget, spent, resets).by("monthly_budget");
         assert_eq!(
             denial.to_string(),
             "monthly_budget: $499.20 of $500.00 spent this month, this call may cost $1.02; \
@@ -374,7 +341,7 @@ mod tests {
             asked: Amount::Calls(1),
         };
         let retry = Retry::At("2026-12-01T00:00:00Z".parse().unwrap());
-        let denial = Denial::exceeding("velocity_limit", DenialKind::Velocity, exceeded, retry);
+        let denial = Deny::exceeding(DenialKind::Velocity, exceeded, retry).by("velocity_limit");
         assert_eq!(
             denial.to_string(),
             "velocity_limit: 60 calls of 60 made by user u-17 in any 60s; try again at 2026-12-01T00:00:00Z"
@@ -395,7 +362,7 @@ mod tests {
                 Some(&self.0)
             }
         }
-        let denial = Deny::new("no").with("weekday", "Sunday").by("weekends".into());
+        let denial = Deny::new("no").with("weekday", "Sunday").by("weekends");
         let outer = Outer(denial);
         let found = Denial::find(&outer).unwrap();
         assert_eq!(found.metadata("weekday"), Some(&"Sunday".into()));

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn nested_errors_of_ours_collapse() {
-        let denied = Error::Denied(Deny::new("no").by("rule".into()));
+        let denied = Error::Denied(Deny::new("no").by("rule"));
         let outer = Error::inner(denied);
         assert!(matches!(outer, Error::Denied(_)));
     }

@@ -1,0 +1,248 @@
+//! Admitting calls: the front door of a policy.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    Permit, PolicyBuilder, Settings,
+    decide::{Flow, Progress},
+    plan::Plan,
+    pricing::Prices,
+    status::Tally,
+};
+use crate::{
+    call::{BoxFuture, Call, Counters, Used},
+    claim::{Amount, Scope, Unit},
+    clock::{Clock, Timestamp},
+    error::Error,
+    estimate::Estimator,
+    price::PriceBook,
+    store::{CounterKey, MemoryStore, Store},
+    telemetry,
+    window::Window,
+};
+
+/// Ordered rules, prices, a store and settings of one workspace. Clones are one
+/// policy.
+///
+/// # Example
+/// See [`Policy::admit`] and [`PolicyBuilder`].
+#[derive(Clone)]
+pub struct Policy(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) plan: Plan,
+    pub(crate) settings: Settings,
+    pub(crate) prices: Prices,
+    pub(crate) store: StoreHandle,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) estimator: Box<dyn Estimator>,
+    pub(crate) tally: Tally,
+}
+
+/// The store in memory is called directly, so that a decision needs no box.
+pub(crate) enum StoreHandle {
+    Memory(Arc<MemoryStore>),
+    Other(Arc<dyn Store>),
+}
+
+impl StoreHandle {
+    pub(crate) fn get(&self) -> &dyn Store {
+        match self {
+            Self::Memory(store) => store.as_ref(),
+            Self::Other(store) => store.as_ref(),
+        }
+    }
+}
+
+/// A decision, or what is left of it to await.
+pub(crate) enum Admission {
+    Done(Result<Permit, Error>),
+    Later(Progress),
+}
+
+impl Policy {
+    /// Starts a policy; see [`PolicyBuilder`].
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::new()
+    }
+
+    /// Runs the rules and reserves what the call may cost.
+    ///
+    /// The call gets its time, labels and estimate, and leaves with the model that
+    /// was admitted. The permit settles what it reserved, exactly once, whatever
+    /// happens to it; dropped before [`Permit::sent`] it gives everything back.
+    ///
+    /// Dropping the future before it ends gives everything back, too.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] if a rule said no, [`Error::Unreadable`] if the labels are
+    /// too many or too long, [`Error::Store`] if the store did not answer. Nothing
+    /// is charged then.
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use driftlock::{Call, Operation, Policy, Provider, Usage, VelocityLimit};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let policy = Policy::builder().rule(VelocityLimit::new(1, Duration::from_secs(60))).build()?;
+    /// let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
+    ///
+    /// let mut permit = policy.admit(&mut call).await?;
+    /// permit.sent();
+    /// permit.settle(&Usage::tokens(10, 5));
+    ///
+    /// let denied = policy.admit(&mut call).await.unwrap_err();
+    /// assert_eq!(denied.denial().unwrap().rule(), "velocity_limit");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn admit(&self, call: &mut Call) -> Result<Permit, Error> {
+        match self.admit_now(call) {
+            Admission::Done(result) => result,
+            Admission::Later(progress) => self.admit_later(call, progress).await,
+        }
+    }
+
+    /// Decides without awaiting where that is possible: built-in rules and
+    /// closures, on a store in memory.
+    pub(crate) fn admit_now(&self, call: &mut Call) -> Admission {
+        let mut progress = match self.begin(call) {
+            Ok(progress) => progress,
+            Err(error) => return Admission::Done(Err(self.refused(call, error))),
+        };
+        match self.run_rules(call, &mut progress) {
+            Err(denial) => Admission::Done(Err(self.refused(call, denial.into()))),
+            Ok(Flow::Await(_)) => Admission::Later(progress),
+            Ok(Flow::Done) => match &self.0.store {
+                StoreHandle::Memory(store) => {
+                    let result = self.reserve_in_memory(store, call, &mut progress);
+                    Admission::Done(result.map_err(|error| self.refused(call, error)))
+                }
+                StoreHandle::Other(_) => Admission::Later(progress),
+            },
+        }
+    }
+
+    /// Continues where [`admit_now`](Self::admit_now) had to stop.
+    pub(crate) async fn admit_later(
+        &self,
+        call: &mut Call,
+        mut progress: Progress,
+    ) -> Result<Permit, Error> {
+        match self.finish(call, &mut progress).await {
+            Ok(permit) => Ok(permit),
+            Err(error) => Err(self.refused(call, error)),
+        }
+    }
+
+    async fn finish(&self, call: &mut Call, progress: &mut Progress) -> Result<Permit, Error> {
+        while let Flow::Await(step) = self.run_rules(call, progress)? {
+            let verdict = self.ask(step, call).await;
+            self.apply(step, verdict, call, progress)?;
+        }
+        self.reserve(call, progress).await
+    }
+
+    fn begin(&self, call: &mut Call) -> Result<Progress, Error> {
+        let Inner { settings, clock, plan, .. } = &*self.0;
+        call.decide_at(clock.now());
+        if !settings.default_labels.is_empty() {
+            call.set_labels(settings.default_labels.over(call.labels()));
+        }
+        call.labels().check().map_err(crate::unreadable::Unreadable::from)?;
+        if plan.lends_counters() {
+            call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
+        }
+        Ok(self.first_price(call)?)
+    }
+
+    fn refused(&self, call: &mut Call, error: Error) -> Error {
+        call.lend(None);
+        self.0.tally.count_denied();
+        telemetry::refused(call, &error);
+        error
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The workspace whose counters it charges.
+    pub fn workspace(&self) -> &str {
+        &self.0.plan.workspace
+    }
+
+    /// The prices in force.
+    pub fn prices(&self) -> PriceBook {
+        self.0.prices.current().1.clone()
+    }
+
+    /// Puts new prices into force, for calls admitted from now on. Calls in flight
+    /// settle at the prices they were admitted with.
+    ///
+    /// Every book ever in force is kept as long as the policy; an overlay shares
+    /// the book under it, so this is small for overlays.
+    pub fn set_prices(&self, prices: PriceBook) {
+        self.0.prices.set(prices);
+    }
+}
+
+/// Lent to calls for custom rules to look at.
+impl Counters for Inner {
+    fn used(
+        &self,
+        scope: Scope,
+        unit: Unit,
+        window: Window,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Option<Used>> {
+        Box::pin(async move { self.read(&scope, unit, window, at).await.ok() })
+    }
+}
+
+impl Inner {
+    pub(crate) async fn read(
+        &self,
+        scope: &Scope,
+        unit: Unit,
+        window: Window,
+        at: Timestamp,
+    ) -> Result<Used, crate::store::StoreError> {
+        let (key, value) = self.counter_key(scope, unit, window);
+        let store = self.store.get();
+        let reading = store.read(store.counter(&key), value, at).await?;
+        Ok(Used {
+            settled: Amount::of(unit, reading.settled),
+            reserved: Amount::of(unit, reading.reserved),
+            resets_at: reading.resets_at,
+        })
+    }
+
+    pub(crate) fn counter_key<'s>(
+        &self,
+        scope: &'s Scope,
+        unit: Unit,
+        window: Window,
+    ) -> (CounterKey, &'s str) {
+        let (label, value) = match scope {
+            Scope::Workspace => (None, ""),
+            Scope::Label { key, value } => (Some(key.clone()), value.as_str()),
+        };
+        let workspace = self.plan.workspace.clone();
+        (CounterKey { workspace, label, unit, window }, value)
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules: Vec<_> = self.0.plan.steps.iter().map(|step| &step.name).collect();
+        f.debug_struct("Policy")
+            .field("workspace", &self.0.plan.workspace)
+            .field("rules", &rules)
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! Governing: rules, prices, a store and settings, as one thing that admits calls.
+//!
+//! A [`Policy`] is what a [`DriftlockLayer`](crate::DriftlockLayer) runs, and works
+//! without one: a batch job admits its calls itself.
+//!
+//! # Example
+//! ```
+//! use driftlock::{Call, Input, MonthlyBudget, Operation, Policy, Provider, Usage, Usd};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let policy = Policy::builder().rule(MonthlyBudget::new(Usd::dollars(100))).build()?;
+//!
+//! let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini")
+//!     .with_input(Input { text_bytes: 3_000, messages: 1, ..Input::default() })
+//!     .with_max_output_tokens(500);
+//! let mut permit = policy.admit(&mut call).await?;
+//! assert!(permit.reserved() > Usd::ZERO);
+//!
+//! permit.sent(); // from here on, dropping the permit charges the estimate
+//! // … make the call …
+//! permit.settle(&Usage::tokens(700, 120));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod admit;
+mod builder;
+mod decide;
+mod guard;
+mod permit;
+mod plan;
+mod pricing;
+mod receipt;
+mod reserve;
+mod settings;
+mod settle;
+mod status;
+
+pub use admit::Policy;
+pub(crate) use admit::{Admission, Inner};
+pub use builder::{BuildError, PolicyBuilder};
+pub use permit::Permit;
+pub use receipt::{Receipt, Settled, SettledHow};
+pub use settings::{
+    InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Settings, UnknownPrice,
+};
+pub use status::{Spend, Stats};

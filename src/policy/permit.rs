@@ -1,0 +1,213 @@
+//! The guard that carries a reservation from the decision to the end of the response.
+
+use std::{fmt, sync::Arc};
+
+use smol_str::SmolStr;
+use tracing::Span;
+
+use super::{
+    Inner, Receipt,
+    receipt::ReceiptFacts,
+    settle::End,
+};
+use crate::{
+    call::{Bound, Call, Provider},
+    clock::Timestamp,
+    denial::Denial,
+    error::BoxError,
+    meter::Meter,
+    price::EntryId,
+    provider::Observed,
+    store::Reservation,
+    telemetry,
+    usage::Usage,
+    usd::Usd,
+};
+
+/// What a call was admitted with. Settles exactly once, whatever happens to it.
+///
+/// | what happens | cost |
+/// |---|---|
+/// | dropped before [`sent`](Self::sent), or [`release`](Self::release) | nothing, and no call counts |
+/// | [`settle`](Self::settle) with usage | the actual cost, also past a limit |
+/// | [`settle_estimate`](Self::settle_estimate) | the estimate |
+/// | dropped after `sent` | the estimate (or [`OnAbandoned::Seen`](crate::OnAbandoned::Seen)) |
+/// | lost, with `mem::forget` for example | the estimate, when its deadline passes |
+///
+/// # Example
+/// See [`Policy::admit`](crate::Policy::admit).
+#[must_use = "dropping a permit gives back what it reserved"]
+pub struct Permit {
+    pub(super) policy: Arc<Inner>,
+    pub(super) reservation: Option<Reservation>,
+    pub(super) version: usize,
+    pub(super) entry: Option<EntryId>,
+    pub(super) reserved: Usd,
+    pub(super) bound: Bound,
+    pub(super) provider: Provider,
+    pub(super) phase: Phase,
+    pub(super) seen: Observed,
+    pub(super) deadline: Timestamp,
+    pub(super) ended: bool,
+    receipt: Option<Receipt>,
+    span: Span,
+}
+
+/// How far the call has come, which decides what a drop means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing has been sent.
+    Held,
+    /// It was sent, and nothing has come back yet.
+    Sent,
+    /// A response has begun, with this status.
+    Answered(u16),
+}
+
+/// The outcome of a decision, as a permit takes it over.
+pub(super) struct Grant {
+    pub(super) reservation: Option<Reservation>,
+    pub(super) version: usize,
+    pub(super) entry: Option<EntryId>,
+    pub(super) cost: Usd,
+    pub(super) would_deny: Option<Denial>,
+    pub(super) would_use: Option<SmolStr>,
+}
+
+impl Permit {
+    pub(super) fn new(policy: Arc<Inner>, call: &Call, grant: Grant) -> Self {
+        let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
+        policy.tally.count_admitted(bound);
+        let span = telemetry::admitted(call, grant.cost, grant.would_deny.as_ref(), grant.would_use.as_deref());
+        let receipt = policy.settings.receipts.then(|| {
+            Receipt::new(ReceiptFacts {
+                requested_model: call.requested_model().into(),
+                model: call.model_name().clone(),
+                reserved: grant.cost,
+                bound,
+                would_deny: grant.would_deny,
+                would_use: grant.would_use,
+            })
+        });
+        let deadline = call.at().saturating_add(policy.settings.deadline);
+        Self {
+            policy,
+            reservation: grant.reservation,
+            version: grant.version,
+            entry: grant.entry,
+            reserved: grant.cost,
+            bound,
+            provider: call.provider().clone(),
+            phase: Phase::Held,
+            seen: Observed::default(),
+            deadline,
+            ended: false,
+            receipt,
+            span,
+        }
+    }
+
+    /// What was reserved: the estimate.
+    pub fn reserved(&self) -> Usd {
+        self.reserved
+    }
+
+    /// Whether what was reserved is a ceiling.
+    pub fn bound(&self) -> Bound {
+        self.bound
+    }
+
+    /// The receipt, if the policy makes them.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
+    }
+
+    /// The span of this call, with the `gen_ai.*` attributes known so far.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Says that the call is on its way: from now on a drop charges the estimate.
+    pub fn sent(&mut self) {
+        if self.phase == Phase::Held {
+            self.phase = Phase::Sent;
+        }
+    }
+
+    /// Says that a response has begun, with this HTTP status. How the call settles
+    /// depends on it: a call the provider refused is not billed.
+    pub fn answered(&mut self, status: u16) {
+        self.phase = Phase::Answered(status);
+    }
+
+    /// Settles to the cost of this usage. Usage that contradicts itself or is
+    /// absurdly large settles to the estimate.
+    pub fn settle(mut self, usage: &Usage) {
+        self.seen.usage = Some(*usage);
+        self.end(End::Complete);
+    }
+
+    /// Settles to the estimate: the call was made, and its usage is not known.
+    pub fn settle_estimate(mut self) {
+        self.seen.usage = None;
+        self.end(End::Complete);
+    }
+
+    /// Gives everything back: nothing was sent.
+    pub fn release(mut self) {
+        self.end(End::NotSent);
+    }
+
+    /// Settles a call whose service failed: nothing, if the error proves that
+    /// nothing was sent, else what the policy says of ambiguous failures.
+    pub fn failed(mut self, error: &BoxError) {
+        let not_sent = self.phase == Phase::Held || self.policy.settings.is_nothing_sent(error);
+        self.end(if not_sent { End::NotSent } else { End::Failed });
+    }
+}
+
+impl Meter for Permit {
+    fn observe(&mut self, observed: &Observed) {
+        self.seen.clone_from(observed);
+    }
+
+    /// A stream that still flows is not lost: its deadline moves along, half a
+    /// deadline at a time so that this is rarely more than a look at the clock.
+    fn alive(&mut self) {
+        let now = self.policy.clock.now();
+        let later = now.saturating_add(self.policy.settings.deadline);
+        if later.since(self.deadline) > self.policy.settings.deadline / 2 {
+            self.deadline = later;
+            if let Some(reservation) = self.reservation {
+                self.policy.store.get().extend(reservation, later);
+            }
+        }
+    }
+
+    fn complete(mut self) {
+        self.end(End::Complete);
+    }
+
+    fn fail(mut self) {
+        self.end(End::Broken);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.end(match self.phase {
+            Phase::Held => End::NotSent,
+            Phase::Sent | Phase::Answered(_) => End::Broken,
+        });
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("reserved", &self.reserved)
+            .field("bound", &self.bound)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,192 @@
+//! What a call may cost, and what it did cost, by the policy's prices and settings.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
+use crate::{
+    call::{Bound, Call, Estimate, Provider},
+    denial::{Denial, DenialKind, Deny},
+    estimate::{OpenEnded, OutputBound, OutputTokens, output_tokens},
+    price::{Asked, Entry, EntryId, Price, PriceBook, Region, Tier},
+    provider::Observed,
+    usage::Usage,
+    usd::Usd,
+};
+
+/// Every price book this policy has used. Appending instead of swapping means that
+/// a call takes no reference count: its version stays where it is.
+pub(crate) struct Prices {
+    versions: boxcar::Vec<PriceBook>,
+    current: AtomicUsize,
+}
+
+impl Prices {
+    pub(crate) fn new(book: PriceBook) -> Self {
+        let versions = boxcar::Vec::new();
+        versions.push(book);
+        Self { versions, current: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn set(&self, book: PriceBook) {
+        let version = self.versions.push(book);
+        self.current.fetch_max(version, Ordering::AcqRel);
+    }
+
+    pub(crate) fn current(&self) -> (usize, &PriceBook) {
+        let version = self.current.load(Ordering::Acquire);
+        (version, self.get(version))
+    }
+
+    pub(crate) fn get(&self, version: usize) -> &PriceBook {
+        &self.versions[version]
+    }
+}
+
+/// The price of a call at its current model.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quote {
+    /// The book's row; `None` for an unknown model.
+    pub(crate) entry: Option<EntryId>,
+    pub(crate) cost: Usd,
+    /// Whether there is a price, from the book or assumed.
+    pub(crate) known: bool,
+}
+
+impl Policy {
+    /// Prices a call for the first time.
+    pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
+        let mut progress = Progress::new(self.0.prices.current().0);
+        match self.quote(call, progress.version) {
+            Ok(quote) => progress.quote = quote,
+            Err(deny) => self.deny(None, deny, call, &mut progress)?,
+        }
+        Ok(progress)
+    }
+
+    /// Looks the model up and puts the estimate on the call.
+    pub(super) fn quote(&self, call: &mut Call, version: usize) -> Result<Quote, Deny> {
+        let settings = &self.0.settings;
+        let book = self.0.prices.get(version);
+        let found = book.find(call.provider(), call.model());
+        let entry = found.map(|id| book.entry(id));
+        let price = match (entry, &settings.unknown_price) {
+            (Some(entry), _) => entry.price(),
+            (None, UnknownPrice::Assume(price)) => price,
+            (None, UnknownPrice::Deny | UnknownPrice::Allow) => {
+                call.set_estimate(None);
+                return Ok(Quote::default());
+            }
+        };
+        let (input, input_bound) = self.input(call, entry)?;
+        let (output, output_bound) = output(settings, call, entry)?;
+        let asked = Asked::of(call);
+        let cost = match price.is_free() {
+            true => Usd::ZERO,
+            false => price.ceiling(input, output, &asked).max(Usd::nanos(1)),
+        };
+        let bound = match (input_bound, output_bound) {
+            (Bound::Hard, Bound::Hard) => Bound::Hard,
+            _ => Bound::Assumed,
+        };
+        call.set_estimate(Some(Estimate { input_tokens: input, output_tokens: output, cost, bound }));
+        Ok(Quote { entry: found, cost, known: true })
+    }
+
+    fn input(&self, call: &Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {
+        let settings = &self.0.settings;
+        let input = self.0.estimator.input_tokens(call);
+        let (tokens, bound) = match (settings.input_bound, input.ceiling) {
+            (InputBound::Ceiling, Some(ceiling)) => (ceiling.max(input.expected), Bound::Hard),
+            (InputBound::Ceiling, None) if settings.open_ended == OpenEnded::Deny => {
+                let why = "the size of its input cannot be bounded (media)";
+                return Err(Deny::of_kind(DenialKind::Unbounded, why));
+            }
+            _ => (input.expected, Bound::Assumed),
+        };
+        let Some(why) = call.open_ended() else { return Ok((tokens, bound)) };
+        match settings.open_ended {
+            OpenEnded::Assume(more) => Ok((tokens.saturating_add(more), Bound::Assumed)),
+            OpenEnded::ContextLimit => match entry.and_then(Entry::context_window) {
+                Some(window) => Ok((tokens.max(window), Bound::Assumed)),
+                None => Err(Deny::of_kind(
+                    DenialKind::Unbounded,
+                    format!("its input is open-ended ({why}) and the model's context limit is not known"),
+                )),
+            },
+            OpenEnded::Deny => Err(Deny::of_kind(
+                DenialKind::Unbounded,
+                format!("the size of its input cannot be bounded ({why})"),
+            )),
+        }
+    }
+}
+
+impl Inner {
+    /// The actual cost, at the row of the model and tier that answered; a model the
+    /// book does not know costs the dearer of the reserved row and the fallback.
+    /// `None` if the usage cannot be true.
+    pub(super) fn actual_cost(
+        &self,
+        version: usize,
+        reserved_as: Option<EntryId>,
+        provider: &Provider,
+        observed: &Observed,
+        usage: &Usage,
+    ) -> Option<Usd> {
+        let book = self.prices.get(version);
+        let answered = observed.model.as_deref().map(|model| book.find(provider, model));
+        let reserved = reserved_as.map(|id| book.entry(id));
+        let entry = match answered {
+            Some(Some(id)) => Some(book.entry(id)),
+            Some(None) | None => reserved,
+        };
+        if observed.contradictory || !usage.is_consistent() || is_absurd(usage, entry) {
+            return None;
+        }
+        let tier = observed.service_tier.as_deref().map_or(Tier::Default, Tier::parse);
+        let cost = |price: &Price| price.cost(usage, tier, Region::default());
+        let assumed = match &self.settings.unknown_price {
+            UnknownPrice::Assume(price) => Some(cost(price)),
+            UnknownPrice::Deny | UnknownPrice::Allow => None,
+        };
+        let listed = entry.map(|entry| cost(entry.price()));
+        match answered {
+            // Something else answered than was asked for, and it has no price.
+            Some(None) => listed.max(assumed),
+            Some(Some(_)) | None => listed.or(assumed),
+        }
+        .or(Some(Usd::ZERO))
+    }
+}
+
+/// How far beyond a model's limits a usage may be before it is not believed.
+const ABSURD: u64 = 10;
+/// The limit where the book knows none: larger than any context window there is.
+const LARGEST_WINDOW: u64 = 20_000_000;
+
+fn is_absurd(usage: &Usage, entry: Option<&Entry>) -> bool {
+    let context = entry.and_then(Entry::context_window).unwrap_or(LARGEST_WINDOW);
+    let output = entry.and_then(Entry::max_output_tokens).unwrap_or(context).max(context);
+    usage.input_tokens > context.saturating_mul(ABSURD) || usage.output_tokens > output.saturating_mul(ABSURD)
+}
+
+fn output(settings: &Settings, call: &mut Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {
+    let limit = entry.and_then(Entry::max_output_tokens);
+    // Observing changes nothing, so there a maximum is assumed instead of injected.
+    let bound = match settings.output_bound {
+        OutputBound::Inject(tokens) if settings.mode == Mode::Observe => OutputBound::Assume(tokens),
+        bound => bound,
+    };
+    match output_tokens(bound, call, limit) {
+        OutputTokens::Bounded(tokens) => Ok((tokens, Bound::Hard)),
+        OutputTokens::Assumed(tokens) => Ok((tokens, Bound::Assumed)),
+        OutputTokens::Inject { maximum, tokens } => {
+            call.set_max_output_tokens(maximum);
+            Ok((tokens, Bound::Hard))
+        }
+        OutputTokens::Deny => Err(Deny::of_kind(
+            DenialKind::Unbounded,
+            "it states no output maximum (`max_completion_tokens`), which this policy asks for",
+        )),
+    }
+}

@@ -1,0 +1,179 @@
+//! Looking at and correcting what a policy has counted.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::Policy;
+use crate::{
+    call::{Bound, Used},
+    claim::{Amount, Scope, Unit},
+    clock::Timestamp,
+    store::{Adjustment, StoreError},
+    telemetry,
+    usd::Usd,
+    window::Window,
+};
+
+/// Spend within a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Spend {
+    /// By calls that have settled.
+    pub settled: Usd,
+    /// Held by calls in flight.
+    pub reserved: Usd,
+    /// When a calendar window starts again at zero.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl From<Used> for Spend {
+    fn from(used: Used) -> Self {
+        let usd = |amount| match amount {
+            Amount::Cost(usd) => usd,
+            Amount::Calls(_) => Usd::ZERO,
+        };
+        Self { settled: usd(used.settled), reserved: usd(used.reserved), resets_at: used.resets_at }
+    }
+}
+
+/// How many calls a policy has seen since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Admitted with a reservation that is a ceiling.
+    pub admitted_hard: u64,
+    /// Admitted with a reservation that is an assumption.
+    pub admitted_assumed: u64,
+    /// Denied, unreadable, or without an answer of the store.
+    pub denied: u64,
+    /// Admitted without the label that a rule counts by.
+    pub unlabelled: u64,
+    /// Settled at the estimate because no usage was reported.
+    pub estimated: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    hard: AtomicU64,
+    assumed: AtomicU64,
+    denied: AtomicU64,
+    unlabelled: AtomicU64,
+    estimated: AtomicU64,
+    warned: AtomicBool,
+}
+
+impl Tally {
+    pub(super) fn count_admitted(&self, bound: Bound) {
+        let count = match bound {
+            Bound::Hard => &self.hard,
+            Bound::Assumed => &self.assumed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_denied(&self) {
+        self.denied.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_estimated(&self) {
+        self.estimated.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts, and warns the first time.
+    pub(super) fn count_unlabelled(&self, warn: impl FnOnce()) {
+        self.unlabelled.fetch_add(1, Ordering::Relaxed);
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            warn();
+        }
+    }
+}
+
+impl Policy {
+    /// What the calls of a scope have spent within a window.
+    ///
+    /// The month of the workspace, of each user and of each tracked label is always
+    /// counted; another window is counted if a rule looks at it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    ///
+    /// # Example
+    /// ```
+    /// use driftlock::{Policy, Scope, Usd, Window, Zone};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let policy = Policy::builder().build()?;
+    /// let month = policy.spend(&Scope::user("u-17"), Window::month(Zone::UTC)).await?;
+    /// assert_eq!(month.settled, Usd::ZERO);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn spend(&self, scope: &Scope, window: Window) -> Result<Spend, StoreError> {
+        let now = self.0.clock.now();
+        self.0.read(scope, Unit::Cost, window, now).await.map(Spend::from)
+    }
+
+    /// Adds spend that driftlock did not see, an opening balance for example.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub async fn add_spend(
+        &self,
+        scope: &Scope,
+        window: Window,
+        amount: Usd,
+        reason: &str,
+    ) -> Result<Spend, StoreError> {
+        let delta = i64::try_from(amount.as_nanos()).unwrap_or(i64::MAX);
+        self.adjust(scope, window, delta, reason).await
+    }
+
+    /// Takes back settled spend: a credit, a correction. Settled spend does not
+    /// fall below zero, and what calls in flight hold is not touched.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store does not answer.
+    pub async fn remove_spend(
+        &self,
+        scope: &Scope,
+        window: Window,
+        amount: Usd,
+        reason: &str,
+    ) -> Result<Spend, StoreError> {
+        let delta = i64::try_from(amount.as_nanos()).unwrap_or(i64::MAX);
+        self.adjust(scope, window, -delta, reason).await
+    }
+
+    async fn adjust(
+        &self,
+        scope: &Scope,
+        window: Window,
+        delta: i64,
+        reason: &str,
+    ) -> Result<Spend, StoreError> {
+        let (key, value) = self.0.counter_key(scope, Unit::Cost, window);
+        let store = self.0.store.get();
+        let at = self.0.clock.now();
+        let counter = store.counter(&key);
+        let reading = store.adjust(Adjustment { counter, value, delta, reason, at }).await?;
+        telemetry::adjusted(scope, window, delta, reason);
+        Ok(Spend {
+            settled: Usd::nanos(reading.settled),
+            reserved: Usd::nanos(reading.reserved),
+            resets_at: reading.resets_at,
+        })
+    }
+
+    /// How many calls it has seen.
+    pub fn stats(&self) -> Stats {
+        let tally = &self.0.tally;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Stats {
+            admitted_hard: read(&tally.hard),
+            admitted_assumed: read(&tally.assumed),
+            denied: read(&tally.denied),
+            unlabelled: read(&tally.unlabelled),
+            estimated: read(&tally.estimated),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A cheaper model for some calls.
+
+use smol_str::SmolStr;
+
+use super::{Condition, IntoRule, Step, Token, Verdict, View};
+use crate::{
+    denial::{DenialKind, Deny},
+    price::Entry,
+};
+
+/// Swaps the model of calls for which a condition holds, by their labels for example.
+///
+/// The target is used only if it is not dearer for this call, unless
+/// [`always`](Self::always); a call whose model costs less already is left alone.
+/// A target of another provider, or one that cannot take the call's tools, media
+/// or output schema, denies the call, unless [`otherwise`](Self::otherwise) skips
+/// the swap. An output maximum above the target's is lowered to it.
+///
+/// # Example
+/// ```
+/// use driftlock::{Otherwise, Policy, TagBasedModelDowngrade, rule::label};
+///
+/// let policy = Policy::builder()
+///     .rule(
+///         TagBasedModelDowngrade::new(label("plan").eq("free"), "gpt-4o-mini")
+///             .otherwise(Otherwise::Skip),
+///     )
+///     .build()?;
+/// # Ok::<(), driftlock::BuildError>(())
+/// ```
+#[doc(alias = "TagBasedModelDowngradeRule")]
+#[derive(Clone, Debug)]
+pub struct TagBasedModelDowngrade {
+    name: SmolStr,
+    condition: Condition,
+    target: SmolStr,
+    always: bool,
+    otherwise: Otherwise,
+}
+
+/// What to do with a call that the target of a downgrade cannot take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Deny it; the default, because the rule was meant to save.
+    #[default]
+    Deny,
+    /// Leave its model as it is.
+    Skip,
+}
+
+impl TagBasedModelDowngrade {
+    /// Uses `target` for calls for which `condition` holds.
+    pub fn new(condition: impl Into<Condition>, target: impl Into<SmolStr>) -> Self {
+        Self {
+            name: SmolStr::new_static("tag_based_model_downgrade"),
+            condition: condition.into(),
+            target: target.into(),
+            always: false,
+            otherwise: Otherwise::default(),
+        }
+    }
+
+    /// Uses the target also where it is dearer. Defaults to not.
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        self.always = true;
+        self
+    }
+
+    /// What to do with a call the target cannot take. Defaults to denying it.
+    #[must_use]
+    pub fn otherwise(mut self, otherwise: Otherwise) -> Self {
+        self.otherwise = otherwise;
+        self
+    }
+
+    /// The name in denials and events. Defaults to `tag_based_model_downgrade`.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<SmolStr>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(crate) fn decide(&self, view: View<'_>) -> Verdict {
+        let call = view.call;
+        if call.model() == self.target || !self.condition.holds(call) {
+            return Verdict::Allow;
+        }
+        let find = |model| view.prices.find(call.provider(), model).map(|id| view.prices.entry(id));
+        let Some(target) = find(&self.target) else {
+            return self.unfit(view, "has no price with this provider");
+        };
+        if let Some(why) = misfit(target, view) {
+            return self.unfit(view, why);
+        }
+        let dearer = find(call.model()).is_some_and(|current| is_dearer(target, current, view));
+        if dearer && !self.always {
+            return Verdict::Allow;
+        }
+        Verdict::Rewrite(self.target.clone())
+    }
+
+    fn unfit(&self, view: View<'_>, why: &str) -> Verdict {
+        match self.otherwise {
+            Otherwise::Skip => Verdict::Allow,
+            Otherwise::Deny => {
+                let (model, target) = (view.call.model(), &self.target);
+                let reason = format!("`{model}` is to be replaced by `{target}`, which {why}");
+                Deny::of_kind(DenialKind::Restricted, reason).into()
+            }
+        }
+    }
+}
+
+impl IntoRule for TagBasedModelDowngrade {
+    fn into_step(self, _: Token) -> (SmolStr, Step) {
+        (self.name.clone(), Step::Downgrade(self))
+    }
+}

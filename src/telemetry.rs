@@ -1,0 +1,161 @@
+//! Events and spans, with OpenTelemetry's `gen_ai.*` names. Never any text of a prompt.
+//!
+//! | event | level | when |
+//! |---|---|---|
+//! | `admitted` | debug | a call was admitted; its fields are on the span `driftlock.call` |
+//! | `denied` | info | a rule said no |
+//! | `settled` | debug | a call has cost what it cost |
+//! | others | warn | something needs a person |
+
+use tracing::{Span, debug, debug_span, field::Empty, info, warn};
+
+use crate::{
+    call::{Call, Provider},
+    claim::Scope,
+    denial::Denial,
+    error::Error,
+    policy::Settled,
+    provider::Observed,
+    store::StoreError,
+    usage::Usage,
+    usd::Usd,
+    window::Window,
+};
+
+/// A call was admitted: opens its span.
+pub(crate) fn admitted(
+    call: &Call,
+    reserved: Usd,
+    would_deny: Option<&Denial>,
+    would_use: Option<&str>,
+) -> Span {
+    let span = debug_span!(
+        target: "driftlock",
+        "driftlock.call",
+        gen_ai.provider.name = call.provider().name(),
+        gen_ai.operation.name = call.operation().name(),
+        gen_ai.request.model = call.model(),
+        gen_ai.response.model = Empty,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+        driftlock.cost_nanos = Empty,
+    );
+    debug!(
+        target: "driftlock",
+        parent: &span,
+        driftlock.requested_model = call.requested_model(),
+        driftlock.reserved_nanos = reserved.as_nanos(),
+        driftlock.bound = call.estimate().map_or("unpriced", |estimate| estimate.bound.name()),
+        "admitted"
+    );
+    if let Some(denial) = would_deny {
+        info!(target: "driftlock", parent: &span, driftlock.rule = denial.rule(), %denial, "would deny");
+    }
+    if let Some(model) = would_use {
+        info!(target: "driftlock", parent: &span, driftlock.would_use = model, "would rewrite");
+    }
+    span
+}
+
+/// A call was not admitted.
+pub(crate) fn refused(call: &Call, error: &Error) {
+    match error {
+        Error::Denied(denial) => info!(
+            target: "driftlock",
+            gen_ai.provider.name = call.provider().name(),
+            gen_ai.request.model = call.model(),
+            driftlock.rule = denial.rule(),
+            %denial,
+            "denied"
+        ),
+        other => warn!(target: "driftlock", error = %other, "refused"),
+    }
+}
+
+/// A call has settled.
+pub(crate) fn settled(span: &Span, provider: &Provider, seen: &Observed, settled: &Settled) {
+    if !span.is_disabled() {
+        if let Some(model) = &seen.model {
+            span.record("gen_ai.response.model", model.as_str());
+        }
+        if let Some(usage) = &settled.usage {
+            span.record("gen_ai.usage.input_tokens", usage.input_tokens);
+            span.record("gen_ai.usage.output_tokens", usage.output_tokens);
+        }
+        span.record("driftlock.cost_nanos", settled.cost.as_nanos());
+    }
+    debug!(
+        target: "driftlock",
+        parent: span,
+        gen_ai.provider.name = provider.name(),
+        driftlock.cost_nanos = settled.cost.as_nanos(),
+        driftlock.reserved_nanos = settled.reserved.as_nanos(),
+        driftlock.how = settled.how.name(),
+        "settled"
+    );
+}
+
+/// A usage cannot be true.
+pub(crate) fn unbelievable(usage: &Usage) {
+    warn!(target: "driftlock", ?usage, "usage contradicts itself or is absurd; settled at the estimate");
+}
+
+/// A model without a price was let through.
+pub(crate) fn unpriced(call: &Call) {
+    warn!(
+        target: "driftlock",
+        gen_ai.provider.name = call.provider().name(),
+        gen_ai.request.model = call.model(),
+        "no known price; counted as free"
+    );
+}
+
+/// A rule counts by a label that calls lack. Once per policy.
+pub(crate) fn unlabelled(rule: &str, label: Option<&str>) {
+    warn!(
+        target: "driftlock",
+        driftlock.rule = rule,
+        label,
+        "a call without the label this rule counts by; all such calls share the value `(none)`"
+    );
+}
+
+/// The store did not answer and the policy lets calls through.
+pub(crate) fn outage(call: &Call, error: &StoreError) {
+    warn!(target: "driftlock", gen_ai.request.model = call.model(), %error, "store outage; sent unmetered");
+}
+
+/// A request that cannot be read or metered is let through.
+pub(crate) fn passed(why: &dyn std::fmt::Display) {
+    warn!(target: "driftlock", %why, "sent unmetered");
+}
+
+/// A long budget on a store that forgets.
+pub(crate) fn forgetful(rule: &str, workspace: &str) {
+    warn!(
+        target: "driftlock",
+        driftlock.rule = rule,
+        workspace,
+        "this budget is kept in memory: it starts again at zero when the process does, and counts this \
+         process only; `.ephemeral_ok()` says that this is meant"
+    );
+}
+
+/// Settled spend was changed by hand.
+pub(crate) fn adjusted(scope: &Scope, window: Window, delta_nanos: i64, reason: &str) {
+    info!(target: "driftlock", %scope, %window, delta_nanos, reason, "adjusted");
+}
+
+/// A user's callback panicked.
+pub(crate) fn callback_panicked() {
+    warn!(target: "driftlock", "the `on_settled` callback panicked");
+}
+
+/// A compressed response cannot be read.
+pub(crate) fn encoded_response() {
+    warn!(
+        target: "driftlock",
+        "a response has a content-encoding and cannot be metered; settled at the estimate. \
+         Put decompression below driftlock"
+    );
+}
