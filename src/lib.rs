@@ -26,6 +26,7 @@ pub use clock::{Clock, ManualClock, ParseTimeError, SystemClock, Timestamp};
 pub use denial::{Denial, DenialKind, Deny, Exceeded, Retry};
 pub use error::{BoxError, Error};
 pub use labels::{CaptureLayer, Labels};
+pub use price::{Asked, Entry, EntryId, Overlay, Price, PriceBook, PriceError, Region, Tier};
 pub use store::StoreError;
 pub use unreadable::Unreadable;
 pub use usage::Usage;

@@ -1,0 +1,53 @@
+//! Names of models, as keys.
+
+use hashbrown::Equivalent;
+use smol_str::SmolStr;
+
+/// A provider and a model, lower-case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name {
+    pub(super) provider: SmolStr,
+    pub(super) model: SmolStr,
+}
+
+/// The same, borrowed, so that a look-up hashes once and allocates nothing.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) struct NameRef<'a> {
+    pub(super) provider: &'a str,
+    pub(super) model: &'a str,
+}
+
+impl Equivalent<Name> for NameRef<'_> {
+    fn equivalent(&self, name: &Name) -> bool {
+        self.model == name.model && self.provider == name.provider
+    }
+}
+
+/// Calls `then` with `text` in ASCII lower case. Copies only a text that is not
+/// so already, and to the heap only one longer than any model's name.
+pub(super) fn lowered<T>(text: &str, then: impl FnOnce(&str) -> T) -> T {
+    const LONGEST: usize = 128;
+    if !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return then(text);
+    }
+    let mut buffer = [0; LONGEST];
+    let Some(copy) = buffer.get_mut(..text.len()) else {
+        return then(&text.to_ascii_lowercase());
+    };
+    copy.copy_from_slice(text.as_bytes());
+    copy.make_ascii_lowercase();
+    // Changing the case of ASCII keeps UTF-8 valid.
+    then(std::str::from_utf8(copy).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_lowered_whatever_their_length() {
+        for text in ["gpt-4o", "GPT-4o", "Modèle-É", &"Long".repeat(100)] {
+            lowered(text, |lower| assert_eq!(lower, text.to_ascii_lowercase()));
+        }
+    }
+}
