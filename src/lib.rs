@@ -14,11 +14,16 @@ mod usd;
 mod window;
 
 // knowledge, pure
+mod extract;
+mod meter;
 mod price;
 mod provider;
 
 // remembering
 pub mod store;
+
+// carriers
+mod sse;
 
 pub use call::{Bound, Call, Estimate, Input, Needs, Operation, Provider};
 pub use claim::{Amount, Claim, Scope, Unit};
