@@ -23,8 +23,11 @@ mod provider;
 pub mod store;
 
 // carriers
+mod body;
+mod screen;
 mod sse;
 
+pub use body::MeteredBody;
 pub use call::{Bound, Call, Estimate, Input, Needs, Operation, Provider};
 pub use claim::{Amount, Claim, Scope, Unit};
 pub use clock::{Clock, ManualClock, ParseTimeError, SystemClock, Timestamp};

@@ -8,7 +8,7 @@
 
 use memchr::memchr2;
 
-use crate::provider::{EventKind, Observer};
+use crate::provider::{EventKind, Observed, Observer};
 
 /// Reads a stream's events; see the [module](self).
 #[derive(Debug)]
@@ -63,6 +63,19 @@ impl Events {
     /// The observer of the data.
     pub(crate) fn observer(&mut self) -> &mut Observer {
         &mut self.observer
+    }
+
+    /// What the stream has told so far.
+    pub(crate) fn observed(&self) -> &Observed {
+        self.observer.observed()
+    }
+
+    /// Reads a whole frame, for one who does not care where its events end.
+    pub(crate) fn read_all(&mut self, frame: &[u8]) {
+        let mut at = self.lead(frame);
+        while let Some(event) = self.next(&frame[at..]) {
+            at += event.end;
+        }
     }
 
     /// Begins a frame: how many of its bytes, none or one, still belong to the line
