@@ -14,12 +14,20 @@ mod usd;
 mod window;
 
 // knowledge, pure
+mod extract;
+mod meter;
 mod price;
 mod provider;
 
 // remembering
 pub mod store;
 
+// carriers
+mod body;
+mod screen;
+mod sse;
+
+pub use body::MeteredBody;
 pub use call::{Bound, Call, Estimate, Input, Needs, Operation, Provider};
 pub use claim::{Amount, Claim, Scope, Unit};
 pub use clock::{Clock, ManualClock, ParseTimeError, SystemClock, Timestamp};

@@ -1,0 +1,191 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const WANTED: &[Wanted] = &[
+    Wanted { path: Path::Top("usage"), most: 64 },
+    Wanted { path: Path::Top("model"), most: 32 },
+    Wanted { path: Path::Within("x_groq", "usage"), most: 64 },
+];
+
+fn read(pieces: &[&[u8]]) -> Extractor {
+    let mut extractor = Extractor::new(WANTED);
+    for piece in pieces {
+        extractor.feed(piece);
+    }
+    extractor
+}
+
+/// What is found, for every split into two pieces, which must agree.
+fn found(document: &str) -> [Option<String>; 3] {
+    let text = |found: Found<'_>| match found {
+        Found::Absent => None,
+        Found::Value(raw) => Some(String::from_utf8_lossy(raw).into_owned()),
+        Found::Unusable => Some("unusable".into()),
+    };
+    let all = |extractor: &Extractor| [0, 1, 2].map(|index| text(extractor.found(index)));
+    let at_once = read(&[document.as_bytes()]);
+    for split in 0..=document.len() {
+        let (head, tail) = document.as_bytes().split_at(split);
+        let split_read = read(&[head, tail]);
+        assert_eq!(all(&split_read), all(&at_once), "split at {split} of {document}");
+        assert_eq!(split_read.is_whole(), at_once.is_whole(), "split at {split} of {document}");
+    }
+    all(&at_once)
+}
+
+fn usage(document: &str) -> Option<String> {
+    let [usage, _, _] = found(document);
+    usage
+}
+
+#[test]
+fn values_at_the_top_are_taken_as_written() {
+    let document =
+        r#" { "model" : "gpt-4o\n" , "n":[1,{"a":"]"}], "usage": {"a": [1, "}"]} , "z":1 } "#;
+    let [usage, model, _] = found(document);
+    assert_eq!(usage.as_deref(), Some(r#"{"a": [1, "}"]}"#));
+    assert_eq!(model.as_deref(), Some(r#""gpt-4o\n""#));
+    assert_eq!(self::usage(r#"{"usage":null}"#).as_deref(), Some("null"));
+    assert_eq!(self::usage(r#"{"usage":12 ,"a":1}"#).as_deref(), Some("12"));
+}
+
+#[test]
+fn the_same_word_elsewhere_is_never_taken() {
+    for document in [
+        r#"{"choices":[{"usage":{"a":1}}],"x":{"usage":2}}"#,
+        r#"{"content":"\"usage\":{\"a\":1}"}"#,
+        r#"{"content":"\\\",\"usage\":1"}"#,
+        r#"{"a":"usage","b":["usage",{"usage":1}]}"#,
+        r#"[{"usage":1}]"#,
+        r#""usage""#,
+        r#"{"Usage":1,"usage ":2,"usag":3,"usages":4}"#,
+        r#"{"x":{"x_groq":{"usage":1}},"x_groq":[{"usage":1}]}"#,
+        r#"{"x_groq":{"x":{"usage":1}}}"#,
+    ] {
+        assert_eq!(found(document), [None, None, None], "{document}");
+    }
+}
+
+#[test]
+fn an_escaped_key_is_the_same_key() {
+    assert_eq!(usage(r#"{"us\u0061ge":1}"#).as_deref(), Some("1"));
+    assert_eq!(usage(r#"{"\u0075\u0073\u0061\u0067\u0065":1}"#).as_deref(), Some("1"));
+    assert_eq!(usage(r#"{"us\u00zzge":1}"#), None);
+}
+
+#[test]
+fn a_second_level_is_found_beside_the_first() {
+    let [top, model, inner] =
+        found(r#"{"x_groq":{"id":"r","usage":{"a":1},"model":"m"},"usage":{"b":2}}"#);
+    assert_eq!(top.as_deref(), Some(r#"{"b":2}"#));
+    assert_eq!(model, None);
+    assert_eq!(inner.as_deref(), Some(r#"{"a":1}"#));
+}
+
+#[test]
+fn a_key_that_stands_there_twice_is_unusable() {
+    assert_eq!(usage(r#"{"usage":1,"usage":1}"#).as_deref(), Some("unusable"));
+    assert_eq!(usage(r#"{"usage":1,"us\u0061ge":2,"usage":3}"#).as_deref(), Some("unusable"));
+    let [_, _, inner] = found(r#"{"x_groq":{"usage":1},"x_groq":{"usage":1}}"#);
+    assert_eq!(inner.as_deref(), Some("unusable"));
+}
+
+#[test]
+fn a_long_value_is_given_up_and_a_long_key_is_not_ours() {
+    let long = format!(r#"{{"usage":"{}","model":"m"}}"#, "x".repeat(63));
+    let [usage, model, _] = found(&long);
+    assert_eq!(usage.as_deref(), Some("unusable"));
+    assert_eq!(model.as_deref(), Some(r#""m""#));
+    let key = format!(r#"{{"usage{}":1,"model":"m"}}"#, "x".repeat(1_000));
+    assert_eq!(found(&key)[1].as_deref(), Some(r#""m""#));
+}
+
+#[test]
+fn a_document_is_whole_once_its_root_has_closed() {
+    assert!(read(&[br#"{"a":{"b":[]}}"#]).is_whole());
+    assert!(read(&[b"\xEF\xBB\xBF{}"]).is_whole());
+    for document in [r#"{"a":1"#, r#"{"a":}"#, r#"{"a" 1}"#, "{a:1}", "[]", "1", ""] {
+        assert!(!read(&[document.as_bytes()]).is_whole(), "{document}");
+    }
+}
+
+#[test]
+fn reading_starts_afresh_after_a_reset() {
+    let mut extractor = read(&[br#"{"usage":1,"a":"\"#]);
+    extractor.reset();
+    assert_eq!(extractor.found(0), Found::Absent);
+    extractor.feed(br#"{"model":"m"}"#);
+    assert_eq!((extractor.found(0), extractor.is_whole()), (Found::Absent, true));
+    assert_eq!(extractor.found(1), Found::Value(br#""m""#));
+}
+
+fn json_like() -> impl Strategy<Value = Vec<u8>> {
+    let token = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"",
+        "\\",
+        " ",
+        "usage",
+        "model",
+        "x_groq",
+        "1",
+        "\"usage\":",
+        "\"x_groq\":{",
+        "\\u0061",
+        "é",
+        "{\"usage\":{\"a\":1}}",
+    ]);
+    prop::collection::vec(token, 0..40).prop_map(|tokens| tokens.concat().into_bytes())
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_in_any_pieces_read_the_same_within_bounds(
+        bytes in prop_oneof![json_like(), prop::collection::vec(any::<u8>(), 0..200)],
+        size in 1usize..20,
+    ) {
+        let whole = read(&[&bytes]);
+        let pieces: Vec<_> = bytes.chunks(size).collect();
+        let pieced = read(&pieces);
+        for index in 0..WANTED.len() {
+            prop_assert_eq!(whole.found(index), pieced.found(index));
+        }
+        prop_assert_eq!(whole.is_whole(), pieced.is_whole());
+        let most: usize = WANTED.iter().map(|wanted| wanted.most).sum();
+        prop_assert!(pieced.kept.len() <= most && pieced.key.len() <= LONGEST_KEY + 1);
+    }
+
+    #[test]
+    fn a_real_parser_finds_the_same(
+        before in any::<String>(), model in "[ -~]{0,20}", tokens in any::<u16>(),
+    ) {
+        let document = serde_json::json!({
+            "before": before, "list": [{"usage": 1, "text": before}],
+            "model": model, "usage": {"n": tokens},
+        });
+        let written = document.to_string();
+        let extractor = read(&[written.as_bytes()]);
+        let value = |index| match extractor.found(index) {
+            Found::Value(raw) => serde_json::from_slice(raw).ok(),
+            _ => None,
+        };
+        prop_assert_eq!(value(0), Some(document["usage"].clone()));
+        if written.len() < 10_000 && document["model"].to_string().len() <= 32 {
+            prop_assert_eq!(value(1), Some(document["model"].clone()));
+        }
+    }
+}
+
+#[test]
+fn depth_costs_no_memory() {
+    let mut extractor = read(&[br#"{"a":"#]);
+    let deep = "[{\"usage\":".repeat(100_000);
+    extractor.feed(deep.as_bytes());
+    assert_eq!((extractor.depth, extractor.kept.len()), (200_000, 0));
+}

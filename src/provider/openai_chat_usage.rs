@@ -1,0 +1,324 @@
+//! Usage as OpenAI's chat completions tell it, and the many hosts that follow them.
+//!
+//! All agree on `usage.prompt_tokens` and `usage.completion_tokens`. What they
+//! disagree on is whether a part is counted inside its whole (OpenAI's reasoning,
+//! audio and cache) or beside it (xAI's reasoning, Mistral's audio, the thinking of
+//! Gemini's compatible endpoint). `total_tokens` settles it: what the total holds
+//! above prompt and completion has been counted beside them.
+
+use serde::Deserialize;
+
+use super::observe::{Dialect, EventKind, Observed};
+use crate::{
+    extract::{Extractor, Found, Path, Wanted},
+    usage::Usage,
+};
+
+/// Of chat completions.
+pub(super) static DIALECT: Dialect = Dialect { wanted: &WANTED, end_marker: b"[DONE]", read };
+
+const USAGE: usize = 0;
+const CHOICES: usize = 1;
+const MODEL: usize = 2;
+const SERVICE_TIER: usize = 3;
+const GROQ_USAGE: usize = 4;
+
+static WANTED: [Wanted; 5] = [
+    Wanted { path: Path::Top("usage"), most: 64 * 1024 },
+    // only of interest if it is an empty array
+    Wanted { path: Path::Top("choices"), most: 16 },
+    Wanted { path: Path::Top("model"), most: 1024 },
+    Wanted { path: Path::Top("service_tier"), most: 64 },
+    // in Groq's last chunk even if usage was not asked for
+    Wanted { path: Path::Within("x_groq", "usage"), most: 64 * 1024 },
+];
+
+/// More tokens than any call can have.
+const ABSURD: u64 = 1 << 40;
+
+fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
+    observed.tell_model(found.found(MODEL));
+    observed.tell_service_tier(found.found(SERVICE_TIER));
+    match found.found(USAGE) {
+        Found::Absent | Found::Value(b"null") => tell(found.found(GROQ_USAGE), observed),
+        usage => tell(usage, observed),
+    }
+    let has_usage = matches!(found.found(USAGE), Found::Value([b'{', ..]));
+    if has_usage && is_empty_array(found.found(CHOICES)) && found.is_whole() {
+        EventKind::UsageOnly
+    } else {
+        EventKind::Other
+    }
+}
+
+fn tell(usage: Found<'_>, observed: &mut Observed) {
+    match usage {
+        Found::Absent | Found::Value(b"null") => {}
+        Found::Unusable => observed.tell_usage(None),
+        Found::Value(raw) => match serde_json::from_slice::<Wire>(raw) {
+            // a prompt is never empty: some hosts send zeros until they know
+            Ok(wire) if wire.is_zero() => {}
+            Ok(wire) => observed.tell_usage(wire.usage()),
+            Err(_) => observed.tell_usage(None),
+        },
+    }
+}
+
+fn is_empty_array(value: Found<'_>) -> bool {
+    let Found::Value([b'[', inner @ .., b']']) = value else { return false };
+    inner.iter().all(u8::is_ascii_whitespace)
+}
+
+/// `usage` on the wire; unknown fields are ignored, negative or fractional counts
+/// and fields given twice are errors.
+#[derive(Deserialize)]
+struct Wire {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's name for cached tokens.
+    prompt_cache_hit_tokens: Option<u64>,
+    /// Moonshot's.
+    cached_tokens: Option<u64>,
+    /// Anthropic's, which gateways pass on.
+    cache_read_input_tokens: Option<u64>,
+    /// Anthropic's name for tokens written to a cache.
+    cache_creation_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    /// Where hosts without `completion_tokens_details` put it.
+    reasoning_tokens: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CacheCreation {
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+impl Wire {
+    fn is_zero(&self) -> bool {
+        self.prompt_tokens == 0
+            && self.completion_tokens == 0
+            && self.total_tokens.unwrap_or_default() == 0
+    }
+
+    /// In the words of [`Usage`]; `None` if the numbers contradict each other.
+    fn usage(self) -> Option<Usage> {
+        let (prompt, completion) = (self.prompt_tokens, self.completion_tokens);
+        if prompt.max(completion).max(self.total_tokens.unwrap_or_default()) > ABSURD {
+            return None;
+        }
+        let input = self.prompt_tokens_details.unwrap_or_default();
+        let output = self.completion_tokens_details.unwrap_or_default();
+        let cached = input
+            .cached_tokens
+            .or(self.prompt_cache_hit_tokens)
+            .or(self.cached_tokens)
+            .or(self.cache_read_input_tokens)
+            .unwrap_or_default();
+        let written =
+            input.cache_write_tokens.or(self.cache_creation_input_tokens).unwrap_or_default();
+        let written_1h = self
+            .cache_creation
+            .and_then(|cache| cache.ephemeral_1h_input_tokens)
+            .unwrap_or_default();
+        let reasoning = output.reasoning_tokens.or(self.reasoning_tokens).unwrap_or_default();
+        let mut usage = Usage {
+            input_tokens: prompt,
+            cached_input_tokens: cached,
+            cache_write_tokens: written.saturating_sub(written_1h),
+            cache_write_1h_tokens: written_1h,
+            input_audio_tokens: input.audio_tokens.unwrap_or_default(),
+            output_tokens: completion,
+            reasoning_tokens: reasoning,
+            output_audio_tokens: output.audio_tokens.unwrap_or_default(),
+            ..Usage::default()
+        };
+        usage.add_what_was_counted_beside(self.total_tokens.filter(|total| *total != 0))?;
+        // some hosts count reasoning before it was shortened; the total is what they bill
+        usage.reasoning_tokens = usage
+            .reasoning_tokens
+            .min(usage.output_tokens.saturating_sub(usage.output_audio_tokens));
+        usage.is_consistent().then_some(usage)
+    }
+}
+
+impl Usage {
+    /// Adds to a whole the parts that `total` shows to have been left out of it.
+    fn add_what_was_counted_beside(&mut self, total: Option<u64>) -> Option<()> {
+        let beside = match total {
+            Some(total) => total.checked_sub(self.total_tokens())?,
+            None if self.reasoning_tokens > self.output_tokens => self.reasoning_tokens,
+            None => 0,
+        };
+        let cache = self
+            .cached_input_tokens
+            .saturating_add(self.cache_write_tokens)
+            .saturating_add(self.cache_write_1h_tokens);
+        let is_input = beside == self.input_audio_tokens || beside == cache;
+        let whole = if is_input && beside != self.reasoning_tokens {
+            &mut self.input_tokens
+        } else {
+            // reasoning, or what has no name: output, the dearer side
+            &mut self.output_tokens
+        };
+        *whole = whole.checked_add(beside)?;
+        (*whole <= ABSURD).then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::observe::Observer;
+
+    fn observed(document: &str) -> Observed {
+        let mut observer = Observer::openai_chat();
+        observer.feed(document.as_bytes());
+        observer.end_document();
+        observer.observed().clone()
+    }
+
+    fn usage(usage: &str) -> Option<Usage> {
+        let observed = observed(&format!(r#"{{"usage":{usage}}}"#));
+        assert_eq!(observed.contradictory, observed.usage.is_none(), "{usage}");
+        observed.usage
+    }
+
+    fn kind(data: &str) -> EventKind {
+        let mut observer = Observer::openai_chat();
+        observer.feed(data.as_bytes());
+        observer.end_event()
+    }
+
+    #[test]
+    fn parts_inside_their_whole_are_openais_way() {
+        let told = usage(
+            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+            "prompt_tokens_details":{"cached_tokens":80,"audio_tokens":7,"cache_write_tokens":10},
+            "completion_tokens_details":{"reasoning_tokens":30,"audio_tokens":2},"cost":0.1}"#,
+        );
+        let expected = Usage {
+            cached_input_tokens: 80,
+            cache_write_tokens: 10,
+            input_audio_tokens: 7,
+            reasoning_tokens: 30,
+            output_audio_tokens: 2,
+            ..Usage::tokens(100, 50)
+        };
+        assert_eq!(told, Some(expected));
+    }
+
+    #[test]
+    fn what_the_total_holds_beside_its_parts_is_added() {
+        let xai = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":45,
+            "completion_tokens_details":{"reasoning_tokens":30}}"#;
+        assert_eq!(usage(xai), Some(Usage { reasoning_tokens: 30, ..Usage::tokens(10, 35) }));
+        let mistral = r#"{"prompt_tokens":11,"completion_tokens":15,"total_tokens":401,
+            "prompt_tokens_details":{"audio_tokens":375,"cached_tokens":9}}"#;
+        let audio =
+            Usage { input_audio_tokens: 375, cached_input_tokens: 9, ..Usage::tokens(386, 15) };
+        assert_eq!(usage(mistral), Some(audio));
+        let gemini = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":115}"#;
+        assert_eq!(usage(gemini), Some(Usage::tokens(10, 105)));
+        let cache = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":95,
+            "cache_read_input_tokens":60,"cache_creation_input_tokens":20}"#;
+        let read =
+            Usage { cached_input_tokens: 60, cache_write_tokens: 20, ..Usage::tokens(90, 5) };
+        assert_eq!(usage(cache), Some(read));
+    }
+
+    #[test]
+    fn reasoning_above_the_completion_is_cut_or_added_as_the_total_says() {
+        let inside = r#"{"prompt_tokens":42,"completion_tokens":16,"total_tokens":58,
+            "completion_tokens_details":{"reasoning_tokens":19}}"#;
+        assert_eq!(usage(inside), Some(Usage { reasoning_tokens: 16, ..Usage::tokens(42, 16) }));
+        let unsaid = r#"{"prompt_tokens":42,"completion_tokens":16,"reasoning_tokens":19}"#;
+        assert_eq!(usage(unsaid), Some(Usage { reasoning_tokens: 19, ..Usage::tokens(42, 35) }));
+    }
+
+    #[test]
+    fn other_hosts_names_for_the_cache_are_known() {
+        let deepseek = r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":8}"#;
+        assert_eq!(usage(deepseek), Some(Usage { cached_input_tokens: 8, ..Usage::tokens(10, 5) }));
+        let written = r#"{"prompt_tokens":10,"completion_tokens":5,"cache_creation_input_tokens":8,
+            "cache_creation":{"ephemeral_1h_input_tokens":6}}"#;
+        let expected =
+            Usage { cache_write_tokens: 2, cache_write_1h_tokens: 6, ..Usage::tokens(10, 5) };
+        assert_eq!(usage(written), Some(expected));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_no_usage() {
+        for senseless in [
+            "{}",
+            "7",
+            "[]",
+            r#""none""#,
+            r#"{"prompt_tokens":1}"#,
+            r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":1.5,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":"1","completion_tokens":1}"#,
+            r#"{"prompt_tokens":1,"prompt_tokens":1,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":1e300}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":18446744073709551615}"#,
+            r#"{"prompt_tokens":1,"completion_tokens":1,"total_tokens":18446744073709551615}"#,
+            r#"{"prompt_tokens":5,"completion_tokens":5,"total_tokens":9}"#,
+            r#"{"prompt_tokens":5,"completion_tokens":5,"cached_tokens":6}"#,
+            r#"{"prompt_tokens":5,"completion_tokens":5,"reasoning_tokens":18446744073709551615}"#,
+            r#"{"prompt_tokens":5,"completion_tokens":5},"usage":{"prompt_tokens":1,"completion_tokens":1}"#,
+        ] {
+            assert_eq!(usage(senseless), None, "{senseless}");
+        }
+    }
+
+    #[test]
+    fn null_and_zeros_say_nothing() {
+        for silent in ["null", r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#] {
+            let observed = observed(&format!(r#"{{"usage":{silent}}}"#));
+            assert_eq!((observed.usage, observed.contradictory), (None, false), "{silent}");
+        }
+    }
+
+    #[test]
+    fn groqs_own_place_is_read_if_the_usual_one_is_empty() {
+        let nested =
+            r#"{"usage":null,"x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}}}"#;
+        assert_eq!(observed(nested).usage, Some(Usage::tokens(1, 2)));
+        let both = r#"{"x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}},
+            "usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+        assert_eq!(observed(both).usage, Some(Usage::tokens(3, 4)));
+    }
+
+    #[test]
+    fn only_an_empty_choice_with_a_usage_object_is_the_extra_chunk() {
+        assert_eq!(kind(r#"{"choices":[],"usage":{}}"#), EventKind::UsageOnly);
+        assert_eq!(kind(r#"{"usage":{"a":1},"choices":[ ]}"#), EventKind::UsageOnly);
+        for other in [
+            r#"{"choices":[],"usage":null}"#,
+            r#"{"choices":[]}"#,
+            r#"{"usage":{}}"#,
+            r#"{"choices":[{}],"usage":{}}"#,
+            r#"{"choices":[],"usage":{}"#,
+            r#"{"choices":[],"choices":[],"usage":{}}"#,
+            r#"{"choices":{},"usage":{}}"#,
+            r#"{"choices":[],"x_groq":{"usage":{}}}"#,
+        ] {
+            assert_eq!(kind(other), EventKind::Other, "{other}");
+        }
+    }
+}
