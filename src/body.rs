@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{meter::Meter, provider::Observer, screen::Screen, sse::Events};
+use crate::{meter::Meter, policy::Permit, provider::Observer, screen::Screen, sse::Events};
 
 pin_project! {
     /// A response body whose usage is metered as it passes.
@@ -24,7 +24,7 @@ pin_project! {
     /// It is the body of every response that a driftlock layer lets through, and
     /// gives the same frames as the body within, except for a usage chunk that the
     /// caller did not ask for. Dropped before its end, it counts as abandoned.
-    pub struct MeteredBody<B, M>
+    pub struct MeteredBody<B, M = Permit>
     where
         B: Body,
     {

@@ -17,7 +17,7 @@ use crate::{
     error::BoxError,
     meter::Meter,
     price::EntryId,
-    provider::Observed,
+    provider::{Format, Observed},
     store::Reservation,
     telemetry,
     usage::Usage,
@@ -49,8 +49,17 @@ pub struct Permit {
     pub(super) seen: Observed,
     pub(super) deadline: Timestamp,
     pub(super) ended: bool,
+    reply: Reply,
     receipt: Option<Receipt>,
     span: Span,
+}
+
+/// How the response will be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reply {
+    pub(crate) format: Format,
+    /// Whether a usage chunk was asked for that the caller did not ask for.
+    pub(crate) hides_usage: bool,
 }
 
 /// How far the call has come, which decides what a drop means.
@@ -102,6 +111,7 @@ impl Permit {
             seen: Observed::default(),
             deadline,
             ended: false,
+            reply: Reply { format: Format::OpenAiChat, hides_usage: false },
             receipt,
             span,
         }
@@ -138,6 +148,14 @@ impl Permit {
     /// depends on it: a call the provider refused is not billed.
     pub fn answered(&mut self, status: u16) {
         self.phase = Phase::Answered(status);
+    }
+
+    pub(crate) fn expect(&mut self, format: Format, hides_usage: bool) {
+        self.reply = Reply { format, hides_usage };
+    }
+
+    pub(crate) fn reply(&self) -> Reply {
+        self.reply
     }
 
     /// Settles to the cost of this usage. Usage that contradicts itself or is

@@ -70,7 +70,7 @@ impl Policy {
         let found = book.find(call.provider(), call.model());
         let entry = found.map(|id| book.entry(id));
         let price = match (entry, &settings.unknown_price) {
-            (Some(entry), _) => entry.price(),
+            (Some(entry), _) => entry.price_at(call.at()),
             (None, UnknownPrice::Assume(price)) => price,
             (None, UnknownPrice::Deny | UnknownPrice::Allow) => {
                 call.set_estimate(None);
@@ -79,7 +79,7 @@ impl Policy {
         };
         let (input, input_bound) = self.input(call, entry)?;
         let (output, output_bound) = output(settings, call, entry)?;
-        let asked = Asked::of(call);
+        let asked = asked(call);
         let cost = match price.is_free() {
             true => Usd::ZERO,
             false => price.ceiling(input, output, &asked).max(Usd::nanos(1)),
@@ -143,7 +143,7 @@ impl Inner {
         if observed.contradictory || !usage.is_consistent() || is_absurd(usage, entry) {
             return None;
         }
-        let tier = observed.service_tier.as_deref().map_or(Tier::Default, Tier::parse);
+        let tier = observed.service_tier.as_deref().map_or(Tier::Default, Tier::named);
         let cost = |price: &Price| price.cost(usage, tier, Region::default());
         let assumed = match &self.settings.unknown_price {
             UnknownPrice::Assume(price) => Some(cost(price)),
@@ -156,6 +156,17 @@ impl Inner {
             Some(Some(_)) | None => listed.or(assumed),
         }
         .or(Some(Usd::ZERO))
+    }
+}
+
+/// What of a call moves its price.
+pub(crate) fn asked(call: &Call) -> Asked<'_> {
+    Asked {
+        tier: call.service_tier(),
+        media: call.needs().media || call.input().media > 0,
+        // The provider may search on its own; how often is not known before.
+        web_searches: u64::from(call.open_ended().is_some()),
+        ..Asked::default()
     }
 }
 

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::{Condition, IntoRule, Step, Token, Verdict, View};
 use crate::{
     denial::{DenialKind, Deny},
-    price::Entry,
+    price::{Asked, Entry},
 };
 
 /// Swaps the model of calls for which a condition holds, by their labels for example.
@@ -119,5 +119,33 @@ impl TagBasedModelDowngrade {
 impl IntoRule for TagBasedModelDowngrade {
     fn into_step(self, _: Token) -> (SmolStr, Step) {
         (self.name.clone(), Step::Downgrade(self))
+    }
+}
+
+/// Whether the target may cost more for this call's tokens than the model it has.
+fn is_dearer(target: &Entry, current: &Entry, view: View<'_>) -> bool {
+    let call = view.call;
+    let Some(estimate) = call.estimate() else { return false };
+    let asked = Asked {
+        tier: call.service_tier(),
+        media: call.needs().media || call.input().media > 0,
+        ..Asked::default()
+    };
+    let cost = |entry: &Entry| {
+        let price = entry.price_at(call.at());
+        price.ceiling(estimate.input_tokens, estimate.output_tokens, &asked)
+    };
+    cost(target) > cost(current)
+}
+
+/// What the call needs and the target cannot do, as far as the book knows.
+fn misfit(target: &Entry, view: View<'_>) -> Option<&'static str> {
+    let needs = view.call.needs();
+    let abilities = target.abilities();
+    match () {
+        () if needs.tools && !abilities.tools => Some("cannot use tools"),
+        () if needs.media && !abilities.media => Some("cannot take the call's media"),
+        () if needs.schema && !abilities.schema => Some("cannot follow an output schema"),
+        () => None,
     }
 }
