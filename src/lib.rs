@@ -14,6 +14,8 @@ mod usd;
 mod window;
 
 // knowledge, pure
+mod estimate;
+mod json;
 mod price;
 mod provider;
 
@@ -25,7 +27,9 @@ pub use claim::{Amount, Claim, Scope, Unit};
 pub use clock::{Clock, ManualClock, ParseTimeError, SystemClock, Timestamp};
 pub use denial::{Denial, DenialKind, Deny, Exceeded, Retry};
 pub use error::{BoxError, Error};
+pub use estimate::{BytesEstimator, Estimator, InputEstimate, OpenEnded, OutputBound};
 pub use labels::{CaptureLayer, Labels};
+pub use provider::{Endpoint, Format, Route, Routes};
 pub use store::StoreError;
 pub use unreadable::Unreadable;
 pub use usage::Usage;
