@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Uri;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -19,7 +20,7 @@ use crate::{
     labels::Labels,
     nested,
     policy::{Admission, Permit, Policy},
-    provider::{Edits, Reading},
+    provider::{self, Edits, Endpoint, Layout, Reading},
     telemetry,
 };
 
@@ -65,8 +66,10 @@ struct CallParts<Req> {
 
 /// What a call was before the rules, and what is needed to change it.
 struct Original {
-    reading: crate::provider::Layout,
-    endpoint: crate::provider::Endpoint,
+    layout: Layout,
+    endpoint: Endpoint,
+    uri: Option<Uri>,
+    ask_usage: bool,
     max_output_tokens: Option<u64>,
 }
 
@@ -182,30 +185,33 @@ fn decide<C, Req, Res>(
 where
     C: Carrier<Req, Res>,
 {
-    let (endpoint, body, request) = match intake {
+    let (endpoint, uri, body, request) = match intake {
         Intake::Free(request) => return Ok(Next::Send(request, None)),
         Intake::Unmeterable { why, request } => {
             if policy.settings().passes_unreadable() {
                 telemetry::passed(&why);
                 return Ok(Next::Send(request, None));
             }
-            return Err(policy.refuse_unmeterable(Deny::of_kind(DenialKind::Unmeterable, why)));
+            return Err(policy.refuse(Deny::of_kind(DenialKind::Unmeterable, why).by("unmeterable")));
         }
-        Intake::Call { endpoint, body, request } => (endpoint, body, request),
+        Intake::Call { endpoint, uri, body, request } => (endpoint, uri, body, request),
     };
-    let Reading { call, layout } = match endpoint.read(&body) {
+    let nowhere = Uri::default();
+    let read = provider::read(&endpoint, uri.as_ref().unwrap_or(&nowhere), &body);
+    let Reading { call, layout, ask_usage } = match read {
         Ok(reading) => reading,
         Err(error) if policy.settings().passes_unreadable() => {
             telemetry::passed(&error);
             return Ok(Next::Send(carrier.replace(request, body, None)?, None));
         }
-        Err(error) => return Err(policy.refuse_unreadable(error)),
+        Err(error) => return Err(policy.refuse(error)),
     };
     let mut call = match policy.looks_into_bodies() {
         true => call.with_body(body.clone()).with_labels(labels),
         false => call.with_labels(labels),
     };
-    let original = Original { reading: layout, endpoint, max_output_tokens: call.max_output_tokens() };
+    let max_output_tokens = call.max_output_tokens();
+    let original = Original { layout, endpoint, uri, ask_usage, max_output_tokens };
     let parts = CallParts { request, body, original };
     match policy.admit_now(&mut call) {
         Admission::Done(permit) => put_together(carrier, &call, permit?, parts),
@@ -232,15 +238,22 @@ where
     C: Carrier<Req, Res>,
 {
     let CallParts { request, body, original } = parts;
-    let asks = call.is_streaming() && original.endpoint.asks_usage && !original.reading.includes_usage();
+    let is_rewritten = call.model() != call.requested_model();
+    let output_changed = call.max_output_tokens() != original.max_output_tokens;
     let edits = Edits {
-        model: (call.model() != call.requested_model()).then(|| call.model()),
-        include_usage: asks,
-        max_output_tokens: call.max_output_tokens().filter(|_| call.max_output_tokens() != original.max_output_tokens),
+        model: is_rewritten.then(|| call.model()),
+        include_usage: original.ask_usage,
+        max_output_tokens: call.max_output_tokens().filter(|_| output_changed),
     };
-    permit.expect(original.endpoint.format, asks);
-    let body = original.endpoint.prepare(&body, &original.reading, &edits);
-    let request = carrier.replace(request, body, None)?;
+    permit.expect(original.endpoint.format, original.ask_usage);
+    let body = provider::prepare(&body, &original.layout, &edits).unwrap_or(body);
+    let uri = match &original.uri {
+        Some(uri) if is_rewritten => {
+            original.endpoint.uri_for(uri, call.model()).map_err(|error| Error::inner(error))?
+        }
+        _ => None,
+    };
+    let request = carrier.replace(request, body, uri)?;
     Ok(Next::Send(request, Some(permit)))
 }
 

@@ -72,6 +72,11 @@ pub(crate) fn refused(call: &Call, error: &Error) {
     }
 }
 
+/// A request could not be read or metered.
+pub(crate) fn not_sent(error: &Error) {
+    warn!(target: "driftlock", %error, "refused");
+}
+
 /// A call has settled.
 pub(crate) fn settled(span: &Span, provider: &Provider, seen: &Observed, settled: &Settled) {
     if !span.is_disabled() {

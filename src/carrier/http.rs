@@ -118,9 +118,10 @@ where
             StateProjection::Reading { head, mut body, collected, rebuild } => {
                 let read = ready!(collect(body.as_mut(), collected, cx));
                 let Some((head, endpoint)) = head.take() else { return Poll::Pending };
+                let uri = endpoint.needs_uri().then(|| head.uri.clone());
                 let request = Request::from_parts(head, rebuild(Bytes::new()));
                 Poll::Ready(match read {
-                    Ok(()) => Ok(Intake::Call { endpoint, body: collected.take(), request }),
+                    Ok(()) => Ok(Intake::Call { endpoint, uri, body: collected.take(), request }),
                     Err(error) => Err(error.into()),
                 })
             }

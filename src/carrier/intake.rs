@@ -46,11 +46,15 @@ use crate::{
 ///
 ///     fn read(&self, body: Bytes, _: &Policy) -> Self::Read {
 ///         let endpoint = Endpoint::new(Format::OpenAiChat, Provider::OPENAI);
-///         ready(Ok(Intake::Call { endpoint, body, request: Bytes::new() }))
+///         ready(Ok(Intake::Call { endpoint, uri: None, body, request: Bytes::new() }))
 ///     }
 ///
 ///     fn replace(&self, _: Bytes, body: Bytes, _: Option<Uri>) -> Result<Bytes, Error> {
 ///         Ok(body)
+///     }
+///
+///     fn pass(&self, json: String) -> Answer {
+///         unreachable!("this client makes no other calls than chat: {json}")
 ///     }
 ///
 ///     fn meter(&self, json: String, permit: Permit) -> Answer {
@@ -104,6 +108,8 @@ pub enum Intake<Req> {
     Call {
         /// Where it goes and in which format it speaks.
         endpoint: Endpoint,
+        /// Its address, for endpoints that have the model in it.
+        uri: Option<Uri>,
         /// Its body.
         body: Bytes,
         /// The request without its body.

@@ -36,6 +36,9 @@ pub(crate) struct Inner {
     pub(crate) store: StoreHandle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) estimator: Box<dyn Estimator>,
+    /// Whether the estimator is the user's, which may look into a call's body.
+    pub(crate) own_estimator: bool,
+    pub(crate) workspace_mark: u64,
     pub(crate) tally: Tally,
 }
 
@@ -156,6 +159,24 @@ impl Policy {
             call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
         }
         Ok(self.first_price(call)?)
+    }
+
+    /// Whether a call needs its body for the decision.
+    pub(crate) fn looks_into_bodies(&self) -> bool {
+        self.0.plan.looks_into_bodies() || self.0.own_estimator
+    }
+
+    /// A number that stands for the workspace, never zero.
+    pub(crate) fn workspace_mark(&self) -> u64 {
+        self.0.workspace_mark
+    }
+
+    /// A request that cannot be metered.
+    pub(crate) fn refuse(&self, error: impl Into<Error>) -> Error {
+        let error = error.into();
+        self.0.tally.count_denied();
+        telemetry::not_sent(&error);
+        error
     }
 
     fn refused(&self, call: &mut Call, error: Error) -> Error {

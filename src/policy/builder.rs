@@ -1,6 +1,11 @@
 //! Putting a policy together.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use smol_str::SmolStr;
 
@@ -52,6 +57,7 @@ pub struct PolicyBuilder {
     store: StoreHandle,
     clock: Arc<dyn Clock>,
     estimator: Box<dyn Estimator>,
+    own_estimator: bool,
     ephemeral_ok: bool,
 }
 
@@ -71,6 +77,7 @@ impl PolicyBuilder {
             store: StoreHandle::Memory(Arc::new(MemoryStore::new())),
             clock: Arc::new(SystemClock),
             estimator: Box::new(BytesEstimator::default()),
+            own_estimator: false,
             ephemeral_ok: false,
         }
     }
@@ -144,6 +151,7 @@ impl PolicyBuilder {
     /// How many input tokens are expected. Defaults to [`BytesEstimator`].
     pub fn estimator(mut self, estimator: impl Estimator + 'static) -> Self {
         self.estimator = Box::new(estimator);
+        self.own_estimator = true;
         self
     }
 
@@ -296,6 +304,7 @@ impl PolicyBuilder {
         self.warn_if_forgetful();
         let store = self.store.get();
         let plan = Plan::new(self.workspace, self.tracked, self.steps, store).ok_or(BuildError::TooMany)?;
+        let workspace_mark = mark_of(&plan.workspace);
         Ok(Policy(Arc::new(Inner {
             plan,
             settings: self.settings,
@@ -303,6 +312,8 @@ impl PolicyBuilder {
             store: self.store,
             clock: self.clock,
             estimator: self.estimator,
+            own_estimator: self.own_estimator,
+            workspace_mark,
             tally: Tally::default(),
         })))
     }
@@ -321,6 +332,13 @@ impl PolicyBuilder {
             }
         }
     }
+}
+
+/// Zero is kept for "none".
+fn mark_of(workspace: &str) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    workspace.hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 fn mode_from(variable: Option<String>, otherwise: Mode) -> Result<Mode, BuildError> {

@@ -39,6 +39,7 @@ pub(crate) struct Plan {
     pub(crate) counters: Vec<Planned>,
     pub(crate) steps: Vec<PlannedStep>,
     has_custom_rules: bool,
+    has_user_code: bool,
 }
 
 /// Counters and scopes are numbered by a byte.
@@ -56,7 +57,7 @@ impl Plan {
         steps: Vec<(SmolStr, Step)>,
         store: &dyn Store,
     ) -> Option<Self> {
-        let mut plan = Self { workspace, scopes: vec![None], counters: Vec::new(), steps: Vec::new(), has_custom_rules: false };
+        let mut plan = Self { workspace, scopes: vec![None], counters: Vec::new(), steps: Vec::new(), has_custom_rules: false, has_user_code: false };
         let month = Window::month(Zone::UTC);
         plan.counter(None, Unit::Cost, month, store)?;
         for label in std::iter::once("user".into()).chain(tracked) {
@@ -69,6 +70,7 @@ impl Plan {
                 }
                 _ => 0,
             };
+            plan.has_user_code |= step.has_user_code();
             plan.has_custom_rules |= matches!(step, Step::Custom(_));
             plan.steps.push(PlannedStep { name, step, counter });
         }
@@ -102,6 +104,11 @@ impl Plan {
     /// Whether there are rules of users, which may want to look at counters.
     pub(crate) fn lends_counters(&self) -> bool {
         self.has_custom_rules
+    }
+
+    /// Whether a rule may look into the body of a call.
+    pub(crate) fn looks_into_bodies(&self) -> bool {
+        self.has_user_code
     }
 
     /// The value of each scope for a call, `""` for the workspace.

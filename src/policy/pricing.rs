@@ -6,7 +6,7 @@ use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Pro
 use crate::{
     call::{Bound, Call, Estimate, Provider},
     denial::{Denial, DenialKind, Deny},
-    estimate::{OpenEnded, OutputBound, OutputTokens, output_tokens},
+    estimate::{OpenEnded, OutputBound, Output, output_tokens},
     price::{Asked, Entry, EntryId, Price, PriceBook, Region, Tier},
     provider::Observed,
     usage::Usage,
@@ -189,15 +189,12 @@ fn output(settings: &Settings, call: &mut Call, entry: Option<&Entry>) -> Result
         bound => bound,
     };
     match output_tokens(bound, call, limit) {
-        OutputTokens::Bounded(tokens) => Ok((tokens, Bound::Hard)),
-        OutputTokens::Assumed(tokens) => Ok((tokens, Bound::Assumed)),
-        OutputTokens::Inject { maximum, tokens } => {
-            call.set_max_output_tokens(maximum);
+        Output::Tokens { tokens, hard: true } => Ok((tokens, Bound::Hard)),
+        Output::Tokens { tokens, hard: false } => Ok((tokens, Bound::Assumed)),
+        Output::Inject { per_choice, tokens } => {
+            call.set_max_output_tokens(per_choice);
             Ok((tokens, Bound::Hard))
         }
-        OutputTokens::Deny => Err(Deny::of_kind(
-            DenialKind::Unbounded,
-            "it states no output maximum (`max_completion_tokens`), which this policy asks for",
-        )),
+        Output::Deny(why) => Err(Deny::of_kind(DenialKind::Unbounded, why)),
     }
 }

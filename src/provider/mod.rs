@@ -1,7 +1,33 @@
-//! The providers' wire formats.
+//! The providers' wire formats: JSON in, facts out, and nothing else.
+//!
+//! [`Routes`] says from the head of a request what it is: a call whose usage can be
+//! read, something free, or something whose cost cannot be known. A metered call has
+//! an [`Endpoint`], whose [`Format`] reads the body into a [`Call`](crate::Call) and
+//! a [`Layout`], the places where a policy may have to write: the model, the output
+//! maximum, the ask for usage. [`prepare`] writes there and leaves every other byte
+//! alone.
+//!
+//! A format is one file with one function `read`; it appears in [`Format`], in the
+//! table of paths and nowhere else.
 
+mod endpoint;
+mod format;
+mod governed;
+mod host;
+mod layout;
 mod observe;
+mod openai_chat;
 mod openai_chat_usage;
+mod path;
+mod place;
+mod route;
+mod value;
 
+pub use endpoint::Endpoint;
+pub use format::Format;
 pub use observe::Observed;
+pub use route::{Route, Routes};
+
+pub(crate) use format::{Reading, read};
 pub(crate) use observe::{EventKind, Observer};
+pub(crate) use layout::{Edits, Layout, prepare};

@@ -62,6 +62,18 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// Whether a closure is in it.
+    pub(crate) fn has_closure(&self) -> bool {
+        match &self.0 {
+            Kind::Function(_) => true,
+            Kind::All(conditions) | Kind::Any(conditions) => conditions.iter().any(Self::has_closure),
+            Kind::Not(condition) => condition.has_closure(),
+            Kind::Label { .. } | Kind::Model(_) => false,
+        }
+    }
+}
+
 impl<F: Fn(&Call) -> bool + Send + Sync + 'static> From<F> for Condition {
     fn from(function: F) -> Self {
         Self(Kind::Function(Arc::new(function)))

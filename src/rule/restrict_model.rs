@@ -72,6 +72,10 @@ impl RestrictModel {
         self
     }
 
+    pub(crate) fn has_closure(&self) -> bool {
+        self.condition.as_ref().is_some_and(Condition::has_closure)
+    }
+
     pub(crate) fn decide(&self, view: View<'_>) -> Verdict {
         let call = view.call;
         if self.condition.as_ref().is_some_and(|condition| !condition.holds(call)) {

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use super::{
-    Counted, ErasedRule, MaxCostPerRequest, RestrictModel, RuleFn, TagBasedModelDowngrade, Verdict,
+    Counted, ErasedRule, LimitSource, MaxCostPerRequest, RestrictModel, RuleFn, TagBasedModelDowngrade, Verdict,
 };
 use crate::{call::Call, price::PriceBook};
 
@@ -60,6 +60,17 @@ impl Step {
             Self::Downgrade(rule) => Some(rule.decide(view)),
             Self::Function(rule) => Some(rule.decide(view.call)),
             Self::Counted(_) | Self::Custom(_) => None,
+        }
+    }
+
+    /// Whether code of the user's runs in it, which may look into a call's body.
+    pub(crate) fn has_user_code(&self) -> bool {
+        match self {
+            Self::Function(_) | Self::Custom(_) => true,
+            Self::Counted(rule) => matches!(rule.limit, LimitSource::From(_)),
+            Self::Restrict(rule) => rule.has_closure(),
+            Self::Downgrade(rule) => rule.has_closure(),
+            Self::MaxCost(_) => false,
         }
     }
 }

@@ -85,6 +85,10 @@ impl TagBasedModelDowngrade {
         &self.target
     }
 
+    pub(crate) fn has_closure(&self) -> bool {
+        self.condition.has_closure()
+    }
+
     pub(crate) fn decide(&self, view: View<'_>) -> Verdict {
         let call = view.call;
         if call.model() == self.target || !self.condition.holds(call) {

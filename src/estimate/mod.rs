@@ -1,0 +1,16 @@
+//! How many tokens a call may take, before it is made.
+//!
+//! Input is estimated from what the request holds, by an [`Estimator`]; output is
+//! bounded by what the request states, or else by an [`OutputBound`]; what no request
+//! shows, as the pages a search on the server reads, is up to [`OpenEnded`].
+
+mod input;
+mod open_ended;
+mod output;
+mod tokenizer;
+
+pub use input::{BytesEstimator, Estimator, InputEstimate};
+pub use open_ended::OpenEnded;
+pub use output::OutputBound;
+
+pub(crate) use output::{Output, output_tokens};

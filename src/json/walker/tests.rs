@@ -1,0 +1,154 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+/// Walks to the end.
+fn check(bytes: &[u8]) -> Result<(), Unreadable> {
+    let mut walker = Walker::new(bytes)?;
+    walker.skip()?;
+    walker.finish()
+}
+
+fn fault(bytes: &[u8]) -> &'static str {
+    match check(bytes) {
+        Err(Unreadable::NotJson { what, .. }) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_kind_of_garbage_has_its_error() {
+    assert_eq!(fault(b""), "the end in the middle");
+    assert_eq!(fault(b"  {\"a\":1"), "the end in the middle");
+    assert_eq!(fault(b"[1"), "the end in the middle");
+    assert_eq!(fault(b"{} x"), "bytes behind the end");
+    assert_eq!(fault(b"{}{}"), "bytes behind the end");
+    assert_eq!(fault(b"01"), "bytes behind the end");
+    assert_eq!(fault(b"nul"), "no value");
+    assert_eq!(fault(b"[1,]"), "no value");
+    assert_eq!(fault(b"NaN"), "no value");
+    assert_eq!(fault(b"\xef\xbb\xbf{}"), "no value");
+    assert_eq!(fault(b"{a:1}"), "no key");
+    assert_eq!(fault(b"{\"a\":1,}"), "no key");
+    assert_eq!(fault(b"{\"a\" 1}"), "no colon");
+    assert_eq!(fault(b"[1 2]"), "no comma and no end");
+    assert_eq!(fault(b"[1}"), "no comma and no end");
+    assert_eq!(fault(b"{\"a\":1]"), "no comma and no end");
+    assert_eq!(fault(b"\"a"), "a string without end");
+    assert_eq!(fault(b"\"a\tb\""), "a control character in a string");
+    assert_eq!(fault(b"\"\\x\""), "an unknown escape");
+    assert_eq!(fault(b"\"\\ud800\""), "half a surrogate pair");
+    assert_eq!(fault(b"1e400"), "a number beyond 1e308");
+    assert_eq!(fault(b"\"\xff\""), "bytes that are not UTF-8");
+}
+
+#[test]
+fn nesting_is_read_as_deep_as_serde_json_reads_it() {
+    let nested = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
+    let deepest = nested(Walker::MOST_DEPTH);
+    assert_eq!(check(&deepest), Ok(()));
+    assert!(serde_json::from_slice::<Value>(&deepest).is_ok());
+    let most = Walker::MOST_DEPTH;
+    assert_eq!(check(&nested(most + 1)), Err(Unreadable::TooDeep { most }));
+    assert_eq!(check(&b"[".repeat(1 << 20)), Err(Unreadable::TooDeep { most }));
+    assert_eq!(check(&b"{\"a\":".repeat(1 << 16)), Err(Unreadable::TooDeep { most }));
+}
+
+#[test]
+fn members_come_with_their_unescaped_key_and_the_range_of_their_value() {
+    let body = br#" { "mod\u0065l" : "gpt-4o" ,"n":[1, {"x":2}],"z":{}} "#;
+    let mut walker = Walker::new(body).unwrap();
+    assert_eq!(walker.token().unwrap(), Token::Open(Nest::Object));
+    let mut seen = Vec::new();
+    while let Some(key) = walker.key().unwrap() {
+        let span = walker.skip().unwrap();
+        let value = std::str::from_utf8(&body[span.start as usize..span.end as usize]).unwrap();
+        seen.push((key.read().into_owned(), value));
+    }
+    walker.finish().unwrap();
+    let seen: Vec<_> = seen.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    assert_eq!(seen, [("model", "\"gpt-4o\""), ("n", r#"[1, {"x":2}]"#), ("z", "{}")]);
+}
+
+/// JSON, and near misses of it: fragments of the grammar in any order.
+fn fragments() -> impl Strategy<Value = Vec<u8>> {
+    let fragment = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "\"a\"",
+        "\"a\":",
+        "\"\\u00e9\"",
+        "\\ud83d\\ude00",
+        "\\ud83d",
+        "1",
+        "-",
+        "0",
+        ".5",
+        "e9",
+        "e999",
+        "true",
+        "false",
+        "null",
+        "tru",
+        " ",
+        "\n",
+        "é",
+        "\u{1}",
+        "[[",
+        "]]",
+        "{\"k\":[",
+        "]}",
+    ]);
+    prop::collection::vec(fragment, 0..24).prop_map(|parts| parts.concat().into_bytes())
+}
+
+/// Whole values, as a client would write them, with white space.
+pub(crate) fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-1e300..1e300).prop_map(Value::from),
+        ".{0,40}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((".{0,12}", inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_bytes_are_json_here_if_and_only_if_serde_json_says_so(
+        bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..64), fragments()],
+    ) {
+        let theirs = serde_json::from_slice::<Value>(&bytes);
+        prop_assert_eq!(check(&bytes).is_ok(), theirs.is_ok(), "{:?} {:?}", check(&bytes), theirs);
+    }
+
+    #[test]
+    fn whole_values_pass_and_a_changed_byte_is_judged_alike(
+        value in values(), pretty in any::<bool>(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let mut bytes =
+            if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.unwrap();
+        prop_assert_eq!(check(&bytes), Ok(()));
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let theirs = serde_json::from_slice::<Value>(&bytes);
+        // Stricter by design only for numbers within a hair of the largest double.
+        prop_assert_eq!(check(&bytes).is_ok(), theirs.is_ok(), "{:?} {:?}", check(&bytes), theirs);
+    }
+}

@@ -1,0 +1,54 @@
+//! The formats that are read, and what reading yields.
+
+use http::Uri;
+
+use super::{endpoint::Endpoint, layout::Layout, observe::Observer, openai_chat};
+use crate::{call::Call, unreadable::Unreadable};
+
+/// How a request and its response are written.
+///
+/// # Example
+/// ```
+/// use driftlock::{Format, Provider, Routes};
+///
+/// // A gateway of one's own that speaks OpenAI's chat format under another path.
+/// let routes = Routes::new()
+///     .metered_at("llm.example.com/v2/talk", Format::OpenAiChat, Provider::named("groq"));
+/// # let _ = routes;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// OpenAI's chat completions, which most providers speak.
+    OpenAiChat,
+}
+
+impl Format {
+    /// What reads a response in this format.
+    pub(crate) fn observer(self) -> Observer {
+        match self {
+            Self::OpenAiChat => Observer::openai_chat(),
+        }
+    }
+}
+
+/// What is known of a call once its body has been read.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The facts for rules. It does not hold the body: give it that with
+    /// [`Call::with_body`] if a rule may look into it.
+    pub(crate) call: Call,
+    /// Where a policy may write.
+    pub(crate) layout: Layout,
+    /// Whether the response will carry usage only if the layer asks for it, and the
+    /// host is known to understand the ask: [`Edits`](super::Edits) should then
+    /// include it, and the answer to it be hidden from the caller.
+    pub(crate) ask_usage: bool,
+}
+
+/// Reads the body of a metered call, allocating nothing in the common case.
+pub(crate) fn read(endpoint: &Endpoint, uri: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {
+    match endpoint.format {
+        Format::OpenAiChat => openai_chat::read(endpoint, uri, body),
+    }
+}

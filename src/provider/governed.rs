@@ -1,0 +1,57 @@
+//! Keys that decide something.
+//!
+//! Parsers differ in which of two equal keys they keep, and some take `Model` for
+//! `model`. Where such a key decides what a call costs or which rules hold, a body
+//! that can be read in two ways is refused.
+
+use crate::{json::Text, unreadable::Unreadable};
+
+/// The governed keys of one object, and which of them were there already.
+#[derive(Debug)]
+pub(super) struct Governed<K: 'static> {
+    keys: &'static [(&'static str, K)],
+    // Bit n: whether the nth key was there.
+    seen: u32,
+}
+
+impl<K: Copy> Governed<K> {
+    pub(super) fn new(keys: &'static [(&'static str, K)]) -> Self {
+        debug_assert!(keys.len() <= 32, "one bit each");
+        Self { keys, seen: 0 }
+    }
+
+    /// The governed key that this is, if it is one.
+    pub(super) fn find(&mut self, key: Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
+        let key = key.read();
+        let mut keys = self.keys.iter().enumerate();
+        let Some((index, (name, which))) = keys.find(|(_, (name, _))| *name == key) else {
+            return self.check_case(&key).map(|()| None);
+        };
+        let bit = 1 << index;
+        if self.seen & bit != 0 {
+            return Err(Unreadable::Twice { key: name });
+        }
+        self.seen |= bit;
+        Ok(Some((name, *which)))
+    }
+
+    fn check_case(&self, key: &str) -> Result<(), Unreadable> {
+        // Governed keys are in lower case, so a key of small letters is another one.
+        if key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+            return Ok(());
+        }
+        match self.keys.iter().find(|(name, _)| key.chars().map(fold).eq(name.chars())) {
+            Some((name, _)) => Err(Unreadable::Miscased { key: name }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The small letter; also of the two letters beyond ASCII that have one within it.
+fn fold(letter: char) -> char {
+    match letter {
+        'ſ' => 's',
+        '\u{212A}' => 'k',
+        _ => letter.to_ascii_lowercase(),
+    }
+}

@@ -1,0 +1,147 @@
+//! Hosts that are known by name.
+
+use http::{HeaderMap, Uri, header::HOST};
+
+use super::endpoint::OutputKey;
+
+/// Where a request goes: name or address, and port if it is stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Host<'a> {
+    pub(super) name: &'a str,
+    pub(super) port: Option<u16>,
+}
+
+impl<'a> Host<'a> {
+    /// The host of the address or, where that is only a path, of the `host` header.
+    pub(super) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
+        match uri.host() {
+            Some(name) => Self { name: name.trim_end_matches('.'), port: uri.port_u16() },
+            None => Self::parse(
+                headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            ),
+        }
+    }
+
+    /// A host as it is written, as `localhost:11434` or `[::1]`.
+    pub(super) fn parse(authority: &'a str) -> Self {
+        let (name, port) = match authority.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
+            _ => (authority, None),
+        };
+        Self { name: name.trim_end_matches('.'), port }
+    }
+
+    /// What is known of the host.
+    pub(super) fn known(self) -> &'static Known {
+        KNOWN.iter().find(|known| known.is(self.name)).unwrap_or(if self.is_loopback() {
+            &LOOPBACK
+        } else {
+            &UNKNOWN
+        })
+    }
+
+    fn is_loopback(self) -> bool {
+        let address = self.name.trim_start_matches('[').trim_end_matches(']');
+        self.name.eq_ignore_ascii_case("localhost")
+            || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+}
+
+/// What is known of a host that speaks OpenAI's format.
+#[derive(Debug)]
+pub(super) struct Known {
+    // With a leading dot: every host below.
+    name: &'static str,
+    pub(super) provider: &'static str,
+    pub(super) asks_usage: bool,
+    pub(super) output_key: OutputKey,
+}
+
+impl Known {
+    fn is(&self, host: &str) -> bool {
+        if self.name.starts_with('.') {
+            let start = host.len().saturating_sub(self.name.len());
+            start > 0 && host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(self.name))
+        } else {
+            host.eq_ignore_ascii_case(self.name)
+        }
+    }
+}
+
+// Mistral, OpenRouter, Perplexity and Fireworks send usage unasked.
+const KNOWN: [Known; 16] = [
+    known("api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
+    known(".api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
+    known(".openai.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
+    known(".services.ai.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
+    known(".cognitiveservices.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
+    known("api.anthropic.com", "anthropic", ASK, OutputKey::MaxTokens),
+    known("generativelanguage.googleapis.com", "google", ASK, OutputKey::MaxTokens),
+    known("api.groq.com", "groq", ASK, OutputKey::MaxTokens),
+    known("api.deepseek.com", "deepseek", ASK, OutputKey::MaxTokens),
+    known("api.x.ai", "x-ai", ASK, OutputKey::MaxTokens),
+    known("api.mistral.ai", "mistral", DO_NOT, OutputKey::MaxTokens),
+    known("openrouter.ai", "openrouter", DO_NOT, OutputKey::MaxTokens),
+    known("api.perplexity.ai", "perplexity", DO_NOT, OutputKey::MaxTokens),
+    known("api.together.xyz", "together", ASK, OutputKey::MaxTokens),
+    known("api.fireworks.ai", "fireworks", DO_NOT, OutputKey::MaxTokens),
+    known("api.cerebras.ai", "cerebras", ASK, OutputKey::MaxTokens),
+];
+/// Ollama, vLLM, llama.cpp and tests: all of them understand the ask.
+static LOOPBACK: Known = known("", "openai", ASK, OutputKey::MaxTokens);
+/// A strict host may refuse a request with a key it does not know.
+static UNKNOWN: Known = known("", "openai", DO_NOT, OutputKey::MaxTokens);
+
+const ASK: bool = true;
+const DO_NOT: bool = false;
+
+const fn known(
+    name: &'static str,
+    provider: &'static str,
+    asks_usage: bool,
+    output_key: OutputKey,
+) -> Known {
+    Known { name, provider, asks_usage, output_key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(host: &str) -> (&'static str, bool) {
+        let known = Host::parse(host).known();
+        (known.provider, known.asks_usage)
+    }
+
+    #[test]
+    fn hosts_are_known_by_their_whole_name_in_any_case() {
+        assert_eq!(provider("API.OpenAI.com"), ("openai", true));
+        assert_eq!(provider("eu.api.openai.com:443"), ("openai", true));
+        assert_eq!(provider("me.openai.azure.com."), ("azure", true));
+        assert_eq!(provider("api.mistral.ai"), ("mistral", false));
+        for stranger in
+            ["evil-api.groq.com.example", "xapi.groq.com", ".openai.azure.com", "", "é.ai"]
+        {
+            assert_eq!(provider(stranger), ("openai", false), "{stranger}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_asked_at_any_port() {
+        for host in
+            ["localhost", "LOCALHOST:11434", "127.0.0.1:8000", "127.8.9.1", "[::1]", "[::1]:80"]
+        {
+            assert_eq!(provider(host), ("openai", true), "{host}");
+        }
+        assert_eq!(provider("128.0.0.1"), ("openai", false));
+    }
+
+    #[test]
+    fn the_header_names_the_host_of_a_bare_path() {
+        let headers = HeaderMap::from_iter([(HOST, "api.groq.com:443".parse().unwrap())]);
+        let uri = Uri::from_static("/openai/v1/chat/completions");
+        assert_eq!(Host::of(&uri, &headers).name, "api.groq.com");
+        let uri = Uri::from_static("https://api.x.ai/v1/chat/completions");
+        assert_eq!(Host::of(&uri, &headers).known().provider, "x-ai");
+    }
+}

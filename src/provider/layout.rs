@@ -1,0 +1,159 @@
+//! The places in a body where a policy may write.
+
+use bytes::Bytes;
+use smol_str::{SmolStr, ToSmolStr};
+
+use crate::json::Span;
+
+/// Where a policy may write, found while reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Where the model goes; nowhere if the body has none.
+    pub(crate) model: Option<Slot>,
+    /// Where the ask for usage goes; nowhere if it is there already or out of place.
+    pub(crate) usage: Option<Slot>,
+    /// Where the output maximum goes, at each key that states one.
+    pub(crate) output: [Option<Slot>; 2],
+}
+
+/// A place, and what has to stand around the value there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// What is replaced; empty if something is inserted.
+    pub(crate) at: Span,
+    pub(crate) before: &'static str,
+    pub(crate) after: &'static str,
+}
+
+impl Slot {
+    pub(crate) fn new(at: Span, before: &'static str, after: &'static str) -> Self {
+        Self { at, before, after }
+    }
+}
+
+/// What to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edits<'a> {
+    /// The model, if it is another one.
+    pub(crate) model: Option<&'a str>,
+    /// Whether to ask for usage.
+    pub(crate) include_usage: bool,
+    /// The output maximum per choice, if it is to be stated or lowered.
+    pub(crate) max_output_tokens: Option<u64>,
+}
+
+/// The body with the edits in it and every other byte as it was; `None` if that is
+/// the same body. Allocates once, for exactly the new length.
+///
+/// The layout must be that of this body.
+pub(crate) fn prepare(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Option<Bytes> {
+    let model = edits.model.map(escaped);
+    let usage = edits.include_usage.then(SmolStr::default);
+    let output = edits.max_output_tokens.map(|tokens| tokens.to_smolstr());
+    let mut pieces = [
+        Piece::new(body, layout.model, model.as_ref()),
+        Piece::new(body, layout.usage, usage.as_ref()),
+        Piece::new(body, layout.output[0], output.as_ref()),
+        Piece::new(body, layout.output[1], output.as_ref()),
+    ];
+    if pieces.iter().all(Option::is_none) {
+        return None;
+    }
+    // Stable, so that what goes to the same place keeps its order.
+    pieces.sort_by_key(|piece| piece.map(|piece| piece.slot.at.start));
+    Some(splice(body, &pieces))
+}
+
+fn splice(body: &[u8], pieces: &[Option<Piece<'_>>]) -> Bytes {
+    let pieces = || pieces.iter().flatten();
+    let replaced: usize = pieces().map(|piece| piece.replaced().len()).sum();
+    let written: usize = pieces().map(Piece::len).sum();
+    let mut out = Vec::with_capacity((body.len() + written).saturating_sub(replaced));
+    let mut from = 0;
+    for piece in pieces() {
+        let at = piece.replaced();
+        out.extend_from_slice(body.get(from..at.start).unwrap_or_default());
+        piece.parts().iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+        from = at.end;
+    }
+    out.extend_from_slice(body.get(from..).unwrap_or_default());
+    out.into()
+}
+
+/// A value in its slot.
+#[derive(Clone, Copy, Debug)]
+struct Piece<'a> {
+    slot: Slot,
+    value: &'a str,
+}
+
+impl<'a> Piece<'a> {
+    /// `None` if there is nothing to write, no place for it, or the same text there.
+    fn new(body: &[u8], slot: Option<Slot>, value: Option<&'a SmolStr>) -> Option<Self> {
+        let piece = Self { slot: slot?, value: value? };
+        let old = body.get(piece.replaced()).unwrap_or_default();
+        let same = piece.len() == old.len()
+            && old.iter().eq(piece.parts().iter().flat_map(|part| part.as_bytes()));
+        (!same).then_some(piece)
+    }
+
+    fn replaced(&self) -> std::ops::Range<usize> {
+        self.slot.at.start as usize..self.slot.at.end as usize
+    }
+
+    fn parts(&self) -> [&str; 3] {
+        [self.slot.before, self.value, self.slot.after]
+    }
+
+    fn len(&self) -> usize {
+        self.parts().iter().map(|part| part.len()).sum()
+    }
+}
+
+/// A string as JSON writes it between the quotes.
+fn escaped(text: &str) -> SmolStr {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        return text.into();
+    }
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(start: u32, end: u32, before: &'static str, after: &'static str) -> Option<Slot> {
+        Some(Slot::new(Span { start, end }, before, after))
+    }
+
+    #[test]
+    fn pieces_go_to_their_places_in_any_order() {
+        let body = Bytes::from_static(br#"{"n":1,"m":"a"}"#);
+        let layout = Layout {
+            model: slot(11, 14, "\"", "\""),
+            usage: slot(14, 14, ",\"u\":1", ""),
+            output: [slot(5, 6, "", ""), slot(14, 14, ",\"o\":", "")],
+        };
+        let edits =
+            Edits { model: Some("b\"\\\n"), include_usage: true, max_output_tokens: Some(700) };
+        let out = prepare(&body, &layout, &edits).unwrap();
+        assert_eq!(out, r#"{"n":700,"m":"b\"\\\n","u":1,"o":700}"#);
+        assert!(out.is_unique());
+        let edits = Edits { max_output_tokens: Some(1), ..Edits::default() };
+        assert_eq!(prepare(&body, &layout, &edits).unwrap(), r#"{"n":1,"m":"a","o":1}"#);
+    }
+
+    #[test]
+    fn what_is_there_already_is_no_change() {
+        let body = Bytes::from_static(br#"{"n":1,"m":"a"}"#);
+        let layout = Layout {
+            model: slot(11, 14, "\"", "\""),
+            output: [slot(5, 6, "", ""), None],
+            ..Layout::default()
+        };
+        let edits = Edits { model: Some("a"), include_usage: true, max_output_tokens: Some(1) };
+        assert_eq!(prepare(&body, &layout, &edits), None);
+        assert_eq!(prepare(&body, &layout, &Edits::default()), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! What a request is, from its head alone.
+
+use http::{HeaderMap, Method, Uri, header::UPGRADE};
+
+use super::{
+    endpoint::{Endpoint, OutputKey},
+    format::Format,
+    host::Host,
+    path::{self, Kind},
+    place::{Place, is_devious},
+};
+use crate::call::Provider;
+
+/// What a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Route {
+    /// A call that costs, whose usage can be read.
+    Metered(Endpoint),
+    /// Something that costs nothing: it passes with its body unread.
+    Free,
+    /// Something that may cost, but no one can tell from it how much; and why.
+    Unmeterable(&'static str),
+}
+
+/// Which requests are metered, free or unmeterable.
+///
+/// Out of the box, a `POST` to a path that ends in `/chat/completions` is metered on
+/// every host, with the provider known by the host's name (`openai` for hosts that
+/// are not known, and for those of this machine). `GET`, `HEAD`, `OPTIONS` and
+/// `DELETE` are free, as are moderation, token counting, file uploads and
+/// cancelling. All else is unmeterable: a path that is not known may well cost.
+///
+/// Places are written `host`, `host:port`, `/path` or `host/path`; a path stands for
+/// all below it, a host for its every port. Of several that hold, the one given last
+/// wins.
+///
+/// # Example
+/// ```
+/// use driftlock::{Format, Provider, Route, Routes};
+/// use http::{HeaderMap, Method, Uri};
+///
+/// let routes = Routes::new()
+///     .metered_at("llm.example.com", Format::OpenAiChat, Provider::named("mistral"))
+///     .free_at("llm.example.com/v1/feedback")
+///     .deny_at("/v1/moderations");
+/// let post = |uri| routes.classify(&Method::POST, &Uri::from_static(uri), &HeaderMap::new());
+///
+/// let Route::Metered(chat) = post("https://llm.example.com/v1/chat/completions") else {
+///     panic!("chat is metered");
+/// };
+/// assert_eq!(chat.provider.name(), "mistral");
+/// assert_eq!(post("https://llm.example.com/v1/feedback/17"), Route::Free);
+/// assert!(matches!(post("https://api.openai.com/v1/moderations"), Route::Unmeterable(_)));
+/// assert!(matches!(post("https://api.openai.com/v1/batches"), Route::Unmeterable(_)));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    overrides: Vec<(Place, Instead)>,
+    asks: Vec<(Place, bool)>,
+}
+
+#[derive(Clone, Debug)]
+enum Instead {
+    Meter(Format, Provider),
+    Free,
+    Deny,
+}
+
+impl Routes {
+    /// The routes described above.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Meters what is sent to a place.
+    ///
+    /// A place with a path is metered whatever the path is called. A host alone only
+    /// says whose prices apply there: its paths are judged as everywhere.
+    #[must_use]
+    pub fn metered_at(self, place: impl AsRef<str>, format: Format, provider: Provider) -> Self {
+        self.with(place.as_ref(), Instead::Meter(format, provider))
+    }
+
+    /// Lets pass what is sent to a place, unread.
+    #[must_use]
+    pub fn free_at(self, place: impl AsRef<str>) -> Self {
+        self.with(place.as_ref(), Instead::Free)
+    }
+
+    /// Takes what is sent to a place for unmeterable, which a policy denies unless
+    /// told otherwise.
+    #[must_use]
+    pub fn deny_at(self, place: impl AsRef<str>) -> Self {
+        self.with(place.as_ref(), Instead::Deny)
+    }
+
+    /// Whether streams from a place are asked for their usage. Defaults to yes for
+    /// hosts known to understand the ask and for those of this machine, to no for
+    /// all others.
+    #[must_use]
+    pub fn ask_usage(mut self, place: impl AsRef<str>, ask: bool) -> Self {
+        self.asks.push((Place::parse(place.as_ref()), ask));
+        self
+    }
+
+    fn with(mut self, place: &str, instead: Instead) -> Self {
+        self.overrides.push((Place::parse(place), instead));
+        self
+    }
+
+    /// What a request is.
+    pub fn classify(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Route {
+        if is_websocket(headers) {
+            return Route::Unmeterable("a websocket cannot be metered");
+        }
+        match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE => return Route::Free,
+            Method::CONNECT => return Route::Unmeterable("a tunnel cannot be metered"),
+            _ => {}
+        }
+        let (host, path) = (Host::of(uri, headers), uri.path());
+        let kind = path::kind(path);
+        let place = |(place, _): &&(Place, Instead)| place.holds(host, path);
+        match self.overrides.iter().rev().find(place) {
+            None => self.route(kind, host, path, None),
+            Some((_, Instead::Deny)) => Route::Unmeterable("the policy's routes deny this path"),
+            Some((place, _)) if place.has_path() && is_devious(path) => {
+                Route::Unmeterable("the path may lead elsewhere than it says")
+            }
+            Some((_, Instead::Free)) => Route::Free,
+            Some((place, Instead::Meter(format, provider))) => {
+                let kind = if place.has_path() { Kind::Metered(*format) } else { kind };
+                self.route(kind, host, path, Some(provider))
+            }
+        }
+    }
+
+    fn route(&self, kind: Kind, host: Host<'_>, path: &str, provider: Option<&Provider>) -> Route {
+        match kind {
+            Kind::Free => Route::Free,
+            Kind::Unmeterable(why) => Route::Unmeterable(why),
+            Kind::Metered(format) => Route::Metered(self.endpoint(format, host, path, provider)),
+        }
+    }
+
+    fn endpoint(
+        &self,
+        format: Format,
+        host: Host<'_>,
+        path: &str,
+        provider: Option<&Provider>,
+    ) -> Endpoint {
+        let known = host.known();
+        let asks = self.asks.iter().rev().find(|(place, _)| place.holds(host, path));
+        // Only Azure has deployments, also behind a gateway of another name.
+        let model_in_path = path::deployment(path).is_some();
+        let (name, output_key) = match model_in_path {
+            true => (Provider::AZURE, OutputKey::MaxCompletionTokens),
+            false => (Provider::named(known.provider), known.output_key),
+        };
+        Endpoint {
+            format,
+            provider: provider.cloned().unwrap_or(name),
+            asks_usage: asks.map_or(known.asks_usage, |(_, ask)| *ask),
+            output_key,
+            model_in_path,
+        }
+    }
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+use super::*;
+
+fn post(routes: &Routes, uri: &str) -> Route {
+    routes.classify(&Method::POST, &uri.parse().unwrap(), &HeaderMap::new())
+}
+
+fn metered(routes: &Routes, uri: &str) -> Endpoint {
+    match post(routes, uri) {
+        Route::Metered(endpoint) => endpoint,
+        other => panic!("{uri}: {other:?}"),
+    }
+}
+
+#[test]
+fn reading_is_free_unless_it_upgrades() {
+    let uri = Uri::from_static("https://api.openai.com/v1/realtime");
+    let mut headers = HeaderMap::new();
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE] {
+        assert_eq!(Routes::new().classify(&method, &uri, &headers), Route::Free);
+    }
+    headers.insert(UPGRADE, "h2c, WebSocket".parse().unwrap());
+    let route = Routes::new().classify(&Method::GET, &uri, &headers);
+    assert_eq!(route, Route::Unmeterable("a websocket cannot be metered"));
+}
+
+#[test]
+fn known_hosts_have_their_own_prices_and_keys() {
+    let routes = Routes::new();
+    let endpoint = metered(&routes, "https://api.openai.com/v1/chat/completions");
+    assert_eq!(endpoint.provider, Provider::OPENAI);
+    assert_eq!(endpoint.output_key, OutputKey::MaxCompletionTokens);
+    assert!(endpoint.asks_usage && !endpoint.model_in_path);
+    let endpoint = metered(&routes, "https://api.deepseek.com/chat/completions");
+    assert_eq!(endpoint.provider, Provider::named("deepseek"));
+    assert_eq!(endpoint.output_key, OutputKey::MaxTokens);
+    let azure = "https://me.openai.azure.com/openai/deployments/x/chat/completions?api-version=1";
+    let endpoint = metered(&routes, azure);
+    assert_eq!(endpoint.provider, Provider::AZURE);
+    assert!(endpoint.asks_usage && endpoint.model_in_path);
+}
+
+#[test]
+fn unknown_hosts_are_metered_as_openai_and_not_asked() {
+    let endpoint = metered(&Routes::new(), "https://llm.example.com/chat/completions");
+    assert_eq!((endpoint.provider.name(), endpoint.asks_usage), ("openai", false));
+    let endpoint = metered(&Routes::new(), "http://127.0.0.1:8000/v1/chat/completions");
+    assert_eq!((endpoint.provider.name(), endpoint.asks_usage), ("openai", true));
+}
+
+#[test]
+fn a_host_override_sets_prices_and_judges_paths_as_everywhere() {
+    let groq = Provider::named("groq");
+    let routes = Routes::new()
+        .metered_at("llm.example.com", Format::OpenAiChat, groq.clone())
+        .ask_usage("llm.example.com", true);
+    let endpoint = metered(&routes, "https://llm.example.com/v1/chat/completions");
+    assert_eq!((endpoint.provider, endpoint.asks_usage), (groq, true));
+    assert_eq!(post(&routes, "https://llm.example.com/v1/files"), Route::Free);
+    let other = post(&routes, "https://llm.example.com/v1/embeddings");
+    assert!(matches!(other, Route::Unmeterable(_)), "{other:?}");
+}
+
+#[test]
+fn a_path_override_meters_whatever_the_path_is_called() {
+    let routes = Routes::new().metered_at("/talk", Format::OpenAiChat, Provider::OPENAI);
+    metered(&routes, "https://llm.example.com/talk/now");
+    assert!(matches!(post(&routes, "https://llm.example.com/talks"), Route::Unmeterable(_)));
+}
+
+#[test]
+fn the_override_given_last_wins() {
+    let routes = Routes::new().deny_at("llm.example.com").free_at("/v1/batches");
+    assert_eq!(post(&routes, "https://llm.example.com/v1/batches"), Route::Free);
+    let denied = post(&routes, "https://llm.example.com/v1/chat/completions");
+    assert_eq!(denied, Route::Unmeterable("the policy's routes deny this path"));
+}
+
+#[test]
+fn a_free_path_does_not_lead_elsewhere() {
+    let routes = Routes::new().free_at("/v1/feedback");
+    assert_eq!(post(&routes, "/v1/feedback/x"), Route::Free);
+    for path in [
+        "/v1/feedback/../chat/completions",
+        "/v1/feedback/%2e%2e/chat/completions",
+        "/v1/feedback/..%2fchat/completions",
+        "/v1/feedback//../chat/completions",
+    ] {
+        assert!(matches!(post(&routes, path), Route::Unmeterable(_)), "{path}");
+    }
+}
