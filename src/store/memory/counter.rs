@@ -1,0 +1,248 @@
+//! What one counter of one scope holds.
+//!
+//! Every window is the same thing here: **parts**, each with the time until which
+//! it counts, in ascending order. A calendar period or a lifetime has one part, a
+//! sliding sum one for each sub-bucket, an exact count of calls one for each time
+//! of admission. [`Horizon`](super::horizon::Horizon) says which part an amount
+//! belongs to; the rest of the store need not know what kind of window it is.
+//!
+//! Most counters belong to users who call now and then, so the newest part is
+//! inline and takes 32 bytes; older ones live in a box that is made when needed.
+
+use std::collections::VecDeque;
+
+/// The parts of one counter, as totals and the parts behind the newest.
+#[derive(Debug, Default)]
+pub(super) struct Counter {
+    /// Settled plus reserved, of all parts.
+    used: u64,
+    /// The reserved share of `used`.
+    open: u64,
+    /// Until when the newest part counts.
+    until: u64,
+    past: Option<Box<Past>>,
+}
+
+/// The parts that are not the newest.
+#[derive(Debug)]
+struct Past {
+    /// When the oldest part leaves; `u64::MAX` if there is none.
+    leaves: u64,
+    used: u64,
+    open: u64,
+    parts: VecDeque<Part>,
+}
+
+/// What was booked under one horizon.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    until: u64,
+    used: u64,
+    open: u64,
+}
+
+impl Part {
+    /// Ends a reservation of `open`, and takes `refund` from what is settled then.
+    /// Returns what it took of both.
+    fn close(&mut self, open: u64, refund: u64) -> (u64, u64) {
+        let open = open.min(self.open);
+        self.open -= open;
+        let refund = refund.min(self.used.saturating_sub(self.open));
+        self.used -= refund;
+        (open, refund)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.used == 0 && self.open == 0
+    }
+}
+
+impl Counter {
+    /// Settled plus reserved; right after [`roll`](Self::roll).
+    #[inline]
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// What is reserved; right after [`roll`](Self::roll).
+    pub(super) fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// How many parts it has, the newest included.
+    #[inline]
+    pub(super) fn parts(&self) -> usize {
+        1 + self.past.as_ref().map_or(0, |past| past.parts.len())
+    }
+
+    /// Lets go of the parts that no longer count.
+    #[inline]
+    pub(super) fn roll(&mut self, now: u64) {
+        let leaves = self.past.as_ref().map_or(self.until, |past| past.leaves.min(self.until));
+        if leaves <= now {
+            self.forget(now);
+        }
+    }
+
+    fn forget(&mut self, now: u64) {
+        if self.until <= now {
+            (self.used, self.open) = (0, 0);
+            if let Some(past) = &mut self.past {
+                past.clear();
+            }
+        } else if let Some(past) = &mut self.past {
+            while past.leaves <= now {
+                let (used, open) = past.pop();
+                self.used -= used.min(self.used);
+                self.open -= open.min(self.open);
+            }
+        }
+    }
+
+    /// Reserves `amount` in the part that counts until `until`, and returns the
+    /// part it went to. Call [`roll`](Self::roll) before.
+    #[inline]
+    pub(super) fn reserve(&mut self, until: u64, amount: u64) -> u64 {
+        self.add(until, amount);
+        self.open = self.open.saturating_add(amount);
+        self.until
+    }
+
+    /// Adds to what is settled. Call [`roll`](Self::roll) before.
+    #[inline]
+    pub(super) fn add(&mut self, until: u64, amount: u64) {
+        // A part never counts for less long than an older one: when a window of
+        // calls goes from buckets back to exact times, the bucket takes it.
+        if until > self.until {
+            self.start_part(until);
+        }
+        self.used = self.used.saturating_add(amount);
+    }
+
+    fn start_part(&mut self, until: u64) {
+        let newest = self.newest();
+        self.until = until;
+        if !newest.is_empty() {
+            self.past.get_or_insert_default().push(newest);
+        }
+    }
+
+    fn newest(&self) -> Part {
+        let (used, open) = self.past.as_ref().map_or((0, 0), |past| (past.used, past.open));
+        Part {
+            until: self.until,
+            used: self.used.saturating_sub(used),
+            open: self.open.saturating_sub(open),
+        }
+    }
+
+    /// Ends a reservation of `open` in the part `until`, if that still counts, and
+    /// gives `refund` of it back. What others reserved there is never touched.
+    #[inline]
+    pub(super) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) {
+        if until <= now {
+            return;
+        }
+        // A total that hit the ceiling no longer knows how far above it was.
+        let refund = if self.used == u64::MAX { 0 } else { refund };
+        let (open, refund) = if until == self.until {
+            self.newest().close(open, refund)
+        } else {
+            self.past.as_mut().map_or((0, 0), |past| past.close(until, open, refund))
+        };
+        self.open -= open.min(self.open);
+        self.used -= refund.min(self.used);
+    }
+
+    /// Takes `amount` off what is settled, from the newest part to the oldest, as
+    /// far as there is any. Call [`roll`](Self::roll) before.
+    pub(super) fn take_settled(&mut self, amount: u64) {
+        let (_, mut taken) = self.newest().close(0, amount);
+        if let Some(past) = &mut self.past {
+            taken += past.take_settled(amount - taken);
+        }
+        self.used -= taken.min(self.used);
+    }
+
+    /// The first time at which no more than `most` is used, if nothing is added.
+    pub(super) fn falls_to(&self, most: u64) -> u64 {
+        let mut used = self.used;
+        for part in self.past.iter().flat_map(|past| &past.parts) {
+            used = used.saturating_sub(part.used);
+            if used <= most {
+                return part.until;
+            }
+        }
+        self.until
+    }
+
+    /// Whether nothing in it counts any more. Frees what it keeps for reuse.
+    pub(super) fn is_idle(&mut self, now: u64) -> bool {
+        self.roll(now);
+        if self.past.as_ref().is_some_and(|past| past.parts.is_empty()) {
+            self.past = None;
+        }
+        self.used == 0 && self.open == 0
+    }
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Self { leaves: u64::MAX, used: 0, open: 0, parts: VecDeque::new() }
+    }
+}
+
+impl Past {
+    fn push(&mut self, part: Part) {
+        if self.parts.is_empty() {
+            self.leaves = part.until;
+        }
+        self.used = self.used.saturating_add(part.used);
+        self.open = self.open.saturating_add(part.open);
+        self.parts.push_back(part);
+    }
+
+    /// Removes the oldest part and returns what it used and reserved.
+    fn pop(&mut self) -> (u64, u64) {
+        let (used, open) = self.parts.pop_front().map_or((0, 0), |part| (part.used, part.open));
+        self.subtract(used, open);
+        self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
+        (used, open)
+    }
+
+    fn clear(&mut self) {
+        self.parts.clear();
+        (self.leaves, self.used, self.open) = (u64::MAX, 0, 0);
+    }
+
+    fn close(&mut self, until: u64, open: u64, refund: u64) -> (u64, u64) {
+        let Ok(found) = self.parts.binary_search_by_key(&until, |part| part.until) else {
+            return (0, 0);
+        };
+        let part = &mut self.parts[found];
+        let (open, refund) = part.close(open, refund);
+        if part.is_empty() {
+            // Else calls that are given back again and again would pile up.
+            self.parts.remove(found);
+            self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
+        }
+        self.subtract(refund, open);
+        (open, refund)
+    }
+
+    fn take_settled(&mut self, amount: u64) -> u64 {
+        let mut taken = 0;
+        for part in self.parts.iter_mut().rev() {
+            taken += part.close(0, amount - taken).1;
+        }
+        self.parts.retain(|part| !part.is_empty());
+        self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
+        self.subtract(taken, 0);
+        taken
+    }
+
+    fn subtract(&mut self, used: u64, open: u64) {
+        self.used -= used.min(self.used);
+        self.open -= open.min(self.open);
+    }
+}

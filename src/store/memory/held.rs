@@ -1,0 +1,141 @@
+//! Reservations, until they are settled.
+//!
+//! A reservation whose deadline passed is **kept**: a permit may still be alive
+//! and settle to the truth. But forgotten permits must not pile up, so only the
+//! last [`KEPT`] of them are; one that is dropped stays at what it reserved.
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use super::slab::Slab;
+use crate::store::contract::{CounterId, Reservation};
+
+/// How many reservations are kept after their deadline.
+const KEPT: usize = 16_384;
+
+/// An amount booked for a reservation, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) slot: u32,
+    pub(super) counter: CounterId,
+    pub(super) amount: u64,
+    /// The part of the counter it went to.
+    pub(super) until: u64,
+}
+
+/// What one reservation booked.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Never used twice; 0 while the record is free.
+    tag: u64,
+    pub(super) expired: bool,
+    pub(super) entries: SmallVec<[Entry; 8]>,
+}
+
+/// All reservations, by number.
+#[derive(Debug)]
+pub(super) struct Held {
+    slab: Slab<Record>,
+    /// By slot, apart from the records, so that looking for what is due is one walk
+    /// through contiguous memory. `u64::MAX` where nothing is open.
+    deadlines: Vec<u64>,
+    /// No deadline is earlier than this one.
+    next_deadline: u64,
+    last_tag: u64,
+    open: usize,
+    /// Those kept after their deadline, oldest first; some may be settled by now.
+    expired: VecDeque<Reservation>,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        let (slab, deadlines, expired) = Default::default();
+        Self { slab, deadlines, next_deadline: u64::MAX, last_tag: 0, open: 0, expired }
+    }
+}
+
+impl Held {
+    /// A new, empty record. `deadline` must be below `u64::MAX`.
+    #[inline]
+    pub(super) fn open(&mut self, deadline: u64) -> (Reservation, &mut Record) {
+        let slot = self.slab.take();
+        let place = slot as usize;
+        if place >= self.deadlines.len() {
+            self.deadlines.resize(place + 1, u64::MAX);
+        }
+        self.deadlines[place] = deadline;
+        self.next_deadline = self.next_deadline.min(deadline);
+        self.last_tag += 1;
+        self.open += 1;
+        let record = &mut self.slab[slot];
+        record.tag = self.last_tag;
+        record.expired = false;
+        (Reservation { key: u64::from(slot), tag: self.last_tag }, record)
+    }
+
+    /// The record of a reservation, unless it is settled already.
+    #[inline]
+    pub(super) fn find(&mut self, reservation: Reservation) -> Option<&mut Record> {
+        let slot = u32::try_from(reservation.key).ok()?;
+        self.slab.get_mut(slot).filter(|record| record.tag == reservation.tag && record.tag != 0)
+    }
+
+    /// Ends a reservation that [`find`](Self::find) found.
+    #[inline]
+    pub(super) fn close(&mut self, reservation: Reservation) {
+        let Some(record) = self.find(reservation) else { return };
+        let was_open = !record.expired;
+        record.tag = 0;
+        record.entries.clear();
+        let slot = reservation.key as u32;
+        if was_open {
+            self.deadlines[slot as usize] = u64::MAX;
+            self.open -= 1;
+        }
+        self.slab.give(slot);
+    }
+
+    /// Moves the deadline of a reservation that is still open.
+    pub(super) fn extend(&mut self, reservation: Reservation, deadline: u64) {
+        if self.find(reservation).is_some_and(|record| !record.expired) {
+            let known = &mut self.deadlines[reservation.key as usize];
+            *known = deadline.max(*known);
+        }
+    }
+
+    /// When it is worth asking for what is due.
+    pub(super) fn next_deadline(&self) -> u64 {
+        self.next_deadline
+    }
+
+    /// How many reservations are open.
+    pub(super) fn open_count(&self) -> usize {
+        self.open
+    }
+
+    /// Marks every open reservation whose deadline is reached, and shows it to `each`.
+    pub(super) fn expire(&mut self, now: u64, mut each: impl FnMut(&Record)) {
+        self.next_deadline = u64::MAX;
+        for place in 0..self.deadlines.len() {
+            let deadline = self.deadlines[place];
+            if deadline > now {
+                self.next_deadline = self.next_deadline.min(deadline);
+                continue;
+            }
+            let slot = place as u32;
+            let record = &mut self.slab[slot];
+            record.expired = true;
+            each(record);
+            let tag = record.tag;
+            self.deadlines[place] = u64::MAX;
+            self.open -= 1;
+            self.expired.push_back(Reservation { key: u64::from(slot), tag });
+        }
+    }
+
+    /// The next reservation to forget because too many are kept past their deadline.
+    pub(super) fn surplus(&mut self) -> Option<Reservation> {
+        if self.expired.len() > KEPT { self.expired.pop_front() } else { None }
+    }
+}

@@ -1,0 +1,117 @@
+//! When an amount booked now stops counting.
+//!
+//! That one time is all a counter needs to know of its window:
+//!
+//! | window | counts until |
+//! |---|---|
+//! | lifetime | for ever |
+//! | calendar period | the period ends |
+//! | sliding, of calls, few | exactly its length later |
+//! | sliding, otherwise | between 60 and 61 sixtieths of its length later |
+//!
+//! The last row groups amounts into sub-buckets of a sixtieth of the window and
+//! keeps the oldest bucket whole, so it never forgets too early. Both calendar
+//! periods and sub-buckets are worked out once and then hold for many calls, so
+//! that the hot path neither divides nor looks at a calendar.
+
+use crate::{clock::Timestamp, window::Window};
+
+/// Sub-buckets of a sliding window.
+const BUCKETS: u64 = 60;
+
+/// A window, and the current answer to "until when would it count?".
+#[derive(Debug)]
+pub(super) struct Horizon {
+    window: Window,
+    /// The length of a sliding window, else 0.
+    length: u64,
+    /// Until when amounts booked now count.
+    until: u64,
+    /// Until when `until` is the right answer.
+    current_until: u64,
+}
+
+impl Horizon {
+    pub(super) fn new(window: Window) -> Self {
+        let length = window.sliding_nanos().unwrap_or(0);
+        Self { window, length, until: 0, current_until: 0 }
+    }
+
+    /// Whether this is the horizon of `window`.
+    pub(super) fn is_of(&self, window: Window) -> bool {
+        self.window == window
+    }
+
+    /// Until when an amount booked at `now` counts.
+    #[inline]
+    pub(super) fn until(&mut self, now: u64) -> u64 {
+        if now >= self.current_until {
+            self.renew(now);
+        }
+        self.until
+    }
+
+    /// The same for a window of calls whose times are kept one by one.
+    #[inline]
+    pub(super) fn exact(&self, now: u64) -> u64 {
+        now.saturating_add(self.length)
+    }
+
+    /// Whether amounts leave one by one rather than all at once.
+    pub(super) fn slides(&self) -> bool {
+        self.length != 0
+    }
+
+    /// Whether there is a period that ends.
+    pub(super) fn is_calendar(&self) -> bool {
+        matches!(self.window, Window::Calendar(..))
+    }
+
+    #[cold]
+    fn renew(&mut self, now: u64) {
+        (self.current_until, self.until) = if self.slides() {
+            let width = self.length.div_ceil(BUCKETS);
+            let end = (now / width + 1).saturating_mul(width);
+            (end, end.saturating_add(BUCKETS.saturating_mul(width)))
+        } else {
+            let (_, end) = self.window.period(Timestamp::from_nanos(now));
+            let end = end.as_nanos().max(now.saturating_add(1));
+            (end, end)
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::window::Zone;
+
+    #[test]
+    fn a_bucket_counts_for_60_to_61_sixtieths() {
+        let mut minute = Horizon::new(Window::sliding(Duration::from_secs(60)));
+        let second = 1_000_000_000;
+        assert_eq!(minute.until(5 * second), 66 * second);
+        assert_eq!(minute.until(6 * second - 1), 66 * second);
+        assert_eq!(minute.until(6 * second), 67 * second);
+        assert_eq!(minute.exact(5 * second + 1), 65 * second + 1);
+    }
+
+    #[test]
+    fn a_period_counts_until_its_end_and_a_lifetime_for_ever() {
+        let mut month = Horizon::new(Window::month(Zone::UTC));
+        let last: Timestamp = "2026-11-30T23:59:59.999999999Z".parse().unwrap();
+        assert_eq!(month.until(last.as_nanos()), last.as_nanos() + 1);
+        let next: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(month.until(last.as_nanos() + 1), next.as_nanos());
+        assert_eq!(Horizon::new(Window::Lifetime).until(0), u64::MAX);
+    }
+
+    #[test]
+    fn the_end_of_time_saturates() {
+        let mut ages = Horizon::new(Window::sliding(Duration::MAX));
+        assert_eq!(ages.until(u64::MAX - 1), u64::MAX);
+        assert!(Horizon::new(Window::month(Zone::UTC)).until(u64::MAX - 1) > u64::MAX - 1);
+    }
+}

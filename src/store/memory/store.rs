@@ -1,0 +1,185 @@
+//! The store's face: hash, lock, hand over.
+
+use std::fmt;
+
+use hashbrown::DefaultHashBuilder;
+use smallvec::SmallVec;
+
+use super::{
+    scopes::hash_of,
+    state::State,
+    sync::{Mutex, MutexGuard},
+};
+use crate::{
+    clock::Timestamp,
+    store::contract::{
+        Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Reservation, ReserveError, Store,
+        StoreError,
+    },
+    usd::Usd,
+};
+
+/// Counters in memory, behind one short lock. It is ephemeral: it forgets at
+/// restart, and counts the calls of one process.
+///
+/// # Bounds
+/// - At most [`max_scopes`](MemoryStoreBuilder::max_scopes) label values have
+///   counters of their own. Newcomers beyond share those of the value
+///   [`Scope::OTHER`](crate::Scope::OTHER) of their label, so that a limit applies
+///   to the sum of them. A value that spent is never dropped to make room; one in
+///   which nothing can matter any more is reclaimed, in small steps.
+/// - After its deadline a reservation counts as settled. The last 16,384 of those
+///   can still be corrected by a late settle; earlier ones stay at what they
+///   reserved.
+/// - A sliding window of calls with limits up to 1,024 is exact. Other sliding
+///   windows count in sub-buckets of a sixtieth, rounded up to a whole nanosecond,
+///   and forget an amount between 60 and 61 of them later.
+pub struct MemoryStore {
+    hasher: DefaultHashBuilder,
+    state: Mutex<State>,
+}
+
+/// Builds a [`MemoryStore`].
+#[derive(Clone, Debug)]
+pub struct MemoryStoreBuilder {
+    max_scopes: usize,
+}
+
+impl MemoryStore {
+    /// A store with the default bounds.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A store with other bounds.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder { max_scopes: 1_000_000 }
+    }
+
+    /// [`Store::reserve`] without the detour of an [`Answer`].
+    ///
+    /// # Errors
+    /// [`ReserveError::Refused`] if a limit has no room. [`ReserveError::Unavailable`]
+    /// if the hold makes no sense, for example names a counter of another store.
+    pub fn reserve_now(&self, hold: Hold<'_>) -> Result<Reservation, ReserveError> {
+        let hashes: SmallVec<[u64; 8]> =
+            hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect();
+        self.lock().reserve(&hold, &hashes)
+    }
+
+    /// [`Store::read`] without the detour of an [`Answer`].
+    ///
+    /// # Errors
+    /// If the counter is not one of this store.
+    pub fn read_now(
+        &self,
+        counter: CounterId,
+        value: &str,
+        at: Timestamp,
+    ) -> Result<Reading, StoreError> {
+        let hash = hash_of(&self.hasher, value);
+        self.lock().read(counter, value, hash, at)
+    }
+
+    /// [`Store::adjust`] without the detour of an [`Answer`].
+    ///
+    /// # Errors
+    /// If the counter is not one of this store.
+    pub fn adjust_now(&self, adjustment: Adjustment<'_>) -> Result<Reading, StoreError> {
+        let hash = hash_of(&self.hasher, adjustment.value);
+        let mut state = self.lock();
+        state.adjust(&adjustment, hash);
+        state.read(adjustment.counter, adjustment.value, hash, adjustment.at)
+    }
+
+    /// How many reservations are neither settled, released nor past their deadline.
+    pub fn open_reservations(&self) -> usize {
+        self.lock().held.open_count()
+    }
+
+    /// How many label values have counters of their own.
+    pub fn scopes(&self) -> usize {
+        self.lock().scopes.labelled()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here runs foreign code, so there is no half-done change to fear.
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl MemoryStoreBuilder {
+    /// How many label values may have counters of their own.
+    ///
+    /// Defaults to 1,000,000, for which up to 200 MB are used.
+    pub fn max_scopes(mut self, most: usize) -> Self {
+        self.max_scopes = most;
+        self
+    }
+
+    /// The store.
+    pub fn build(self) -> MemoryStore {
+        let hasher = DefaultHashBuilder::default();
+        let state = State::new(hasher.clone(), self.max_scopes);
+        MemoryStore { hasher, state: Mutex::new(state) }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store for MemoryStore {
+    fn counter(&self, key: &CounterKey) -> CounterId {
+        self.lock().counter(key)
+    }
+
+    fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>> {
+        Answer::ready(self.reserve_now(hold))
+    }
+
+    fn settle(&self, reservation: Reservation, cost: Usd, at: Timestamp) {
+        self.lock().settle(reservation, cost.as_nanos(), at);
+    }
+
+    fn release(&self, reservation: Reservation, at: Timestamp) {
+        self.lock().release(reservation, at);
+    }
+
+    fn extend(&self, reservation: Reservation, deadline: Timestamp) {
+        self.lock().extend(reservation, deadline);
+    }
+
+    fn read<'a>(
+        &'a self,
+        counter: CounterId,
+        value: &'a str,
+        at: Timestamp,
+    ) -> Answer<'a, Result<Reading, StoreError>> {
+        Answer::ready(self.read_now(counter, value, at))
+    }
+
+    fn adjust<'a>(&'a self, adjustment: Adjustment<'a>) -> Answer<'a, Result<Reading, StoreError>> {
+        Answer::ready(self.adjust_now(adjustment))
+    }
+
+    fn flush(&self) -> Answer<'_, Result<(), StoreError>> {
+        Answer::ready(Ok(()))
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("MemoryStore")
+            .field("scopes", &state.scopes.labelled())
+            .field("open_reservations", &state.held.open_count())
+            .finish_non_exhaustive()
+    }
+}
