@@ -3,5 +3,4 @@
 mod observe;
 mod openai_chat_usage;
 
-pub use observe::Observed;
-pub(crate) use observe::{EventKind, Observer};
+pub(crate) use observe::{EventKind, Observed, Observer};
