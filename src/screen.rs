@@ -30,8 +30,6 @@ pub(crate) struct Screen {
     too_long: bool,
     /// The last byte read ended an event, and that event was hidden.
     just_hid: bool,
-    /// The end marker was seen: the rest passes unread.
-    is_over: bool,
     out: Queue,
 }
 
@@ -43,7 +41,6 @@ impl Screen {
             held: BytesMut::new(),
             too_long: false,
             just_hid: false,
-            is_over: false,
             out: Queue::default(),
         }
     }
@@ -55,7 +52,7 @@ impl Screen {
 
     /// Takes the next frame.
     pub(crate) fn push(&mut self, frame: Bytes) {
-        if self.is_over {
+        if self.events.is_over() {
             return self.out.push(frame);
         }
         let mut at = self.events.lead(&frame);
@@ -75,8 +72,7 @@ impl Screen {
             } else {
                 self.release();
             }
-            if event.kind == EventKind::Terminal {
-                self.is_over = true;
+            if self.events.is_over() {
                 at = frame.len();
             }
             start = at;
@@ -94,9 +90,6 @@ impl Screen {
 
     /// The stream has ended: what is held comes out, unless it is to be hidden.
     pub(crate) fn finish(&mut self) {
-        if self.is_over {
-            return;
-        }
         if self.events.finish() == EventKind::UsageOnly {
             self.held.clear();
         }
@@ -132,7 +125,7 @@ impl fmt::Debug for Screen {
         f.debug_struct("Screen")
             .field("observed", self.events.observed())
             .field("held", &self.held.len())
-            .field("is_over", &self.is_over)
+            .field("is_over", &self.events.is_over())
             .finish_non_exhaustive()
     }
 }

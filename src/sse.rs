@@ -21,6 +21,8 @@ pub(crate) struct Events {
     has_line: bool,
     /// The present event has had a `data` line.
     has_data: bool,
+    /// The end marker was seen.
+    is_over: bool,
 }
 
 /// An event that ended.
@@ -57,7 +59,14 @@ const DATA: &[u8] = b"data";
 impl Events {
     /// At the start of a stream whose data `observer` reads.
     pub(crate) fn new(observer: Observer) -> Self {
-        Self { observer, line: Line::Mark(0), after_cr: false, has_line: false, has_data: false }
+        Self {
+            observer,
+            line: Line::Mark(0),
+            after_cr: false,
+            has_line: false,
+            has_data: false,
+            is_over: false,
+        }
     }
 
     /// The observer of the data.
@@ -68,6 +77,12 @@ impl Events {
     /// What the stream has told so far.
     pub(crate) fn observed(&self) -> &Observed {
         self.observer.observed()
+    }
+
+    /// Whether the end marker was seen. Nothing is read after it, so that what is
+    /// known of a stream does not depend on what its last frame held beside it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Reads a whole frame, for one who does not care where its events end.
@@ -91,6 +106,9 @@ impl Events {
     /// present event goes on in the next frame. A frame's [`lead`](Self::lead) must
     /// have been taken off.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Option<Event> {
+        if self.is_over {
+            return None;
+        }
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if byte != b'\n' && byte != b'\r' {
@@ -114,6 +132,9 @@ impl Events {
 
     /// The stream has ended: what its last event was, though no empty line ended it.
     pub(crate) fn finish(&mut self) -> EventKind {
+        if self.is_over {
+            return EventKind::Other;
+        }
         if self.line != Line::Start {
             self.end_line();
         }
@@ -192,11 +213,12 @@ impl Events {
 
     fn end_event(&mut self) -> EventKind {
         self.has_line = false;
-        if std::mem::take(&mut self.has_data) {
-            self.observer.end_event()
-        } else {
-            EventKind::Other
+        if !std::mem::take(&mut self.has_data) {
+            return EventKind::Other;
         }
+        let kind = self.observer.end_event();
+        self.is_over = kind == EventKind::Terminal;
+        kind
     }
 }
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{keys::LONGEST_KEY, *};
 
 const WANTED: &[Wanted] = &[
     Wanted { path: Path::Top("usage"), most: 64 },
@@ -158,7 +158,7 @@ proptest! {
         }
         prop_assert_eq!(whole.is_whole(), pieced.is_whole());
         let most: usize = WANTED.iter().map(|wanted| wanted.most).sum();
-        prop_assert!(pieced.kept.len() <= most && pieced.key.len() <= LONGEST_KEY + 1);
+        prop_assert!(pieced.kept_len() <= most && pieced.key_len() <= LONGEST_KEY + 1);
     }
 
     #[test]
@@ -187,5 +187,5 @@ fn depth_costs_no_memory() {
     let mut extractor = read(&[br#"{"a":"#]);
     let deep = "[{\"usage\":".repeat(100_000);
     extractor.feed(deep.as_bytes());
-    assert_eq!((extractor.depth, extractor.kept.len()), (200_000, 0));
+    assert_eq!((extractor.depth(), extractor.kept_len() + extractor.key_len()), (200_000, 0));
 }

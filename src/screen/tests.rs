@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::provider::Observed;
 
 const CHUNK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const USAGE: &str =
@@ -17,6 +18,11 @@ fn drain(screen: &mut Screen) -> Vec<Bytes> {
 
 /// What comes out of a stream, cut into frames of these sizes, over and over.
 fn seen(stream: &[u8], sizes: &[usize]) -> Vec<u8> {
+    screened(stream, sizes).0
+}
+
+/// As [`seen`], with what was observed.
+fn screened(stream: &[u8], sizes: &[usize]) -> (Vec<u8>, Observed) {
     let (mut screen, mut rest, mut out) = (screen(), stream, Vec::new());
     let mut sizes = sizes.iter().cycle();
     while !rest.is_empty() {
@@ -32,7 +38,7 @@ fn seen(stream: &[u8], sizes: &[usize]) -> Vec<u8> {
     screen.finish();
     drain(&mut screen).iter().for_each(|bytes| out.extend_from_slice(bytes));
     assert!(!screen.is_holding());
-    out
+    (out, screen.observer().observed().clone())
 }
 
 #[track_caller]
@@ -150,7 +156,13 @@ proptest! {
     fn what_comes_out_does_not_depend_on_the_frames(
         stream in stream(), sizes in prop::collection::vec(1usize..60, 1..8),
     ) {
-        prop_assert_eq!(seen(&stream, &sizes), seen(&stream, &[stream.len()]));
+        let whole = screened(&stream, &[stream.len()]);
+        prop_assert_eq!(&screened(&stream, &sizes), &whole);
+        // unhidden, the same is observed
+        let mut events = Events::new(Observer::openai_chat());
+        stream.chunks(sizes[0]).for_each(|frame| events.read_all(frame));
+        events.finish();
+        prop_assert_eq!(events.observed(), &whole.1);
     }
 
     #[test]

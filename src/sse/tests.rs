@@ -81,6 +81,13 @@ fn an_event_that_the_stream_leaves_open_counts() {
 }
 
 #[test]
+fn nothing_is_read_after_the_end_marker() {
+    let (ended, last, mut events) = events(&format!("data: [DONE]\n\ndata: {USAGE}\n\n"), 200);
+    assert_eq!((ended, last), (vec![(14, Terminal)], Other));
+    assert_eq!(events.observer().observed().usage, None);
+}
+
+#[test]
 fn an_empty_stream_has_no_events() {
     assert_eq!(kinds(""), [Other]);
     assert_eq!(kinds("\n\n"), [Other, Other, Other]);

@@ -1,72 +1,24 @@
-//! Takes a few values out of a JSON document while it passes by.
-//!
-//! A response is seen in pieces that end anywhere, must not be held back, and may
-//! be long; of all of it only a few values matter. [`Extractor`] remembers where in
-//! the document it is (a state, a depth), copies what was asked for, and skips the
-//! rest, most of it by a vectorised search for the end of a string. It does not
-//! recurse, and its memory is bounded by the sum of what the wanted values may
-//! measure, however long or deep the document is.
-//!
-//! Values are found by their **exact path** of one or two keys from the root. The
-//! word `usage` in a string, in a tool call's arguments or anywhere deeper is never
-//! taken: an answer's text must not be able to change what the answer costs.
-//!
-//! It is tolerant where a mistake cannot mislead (inside skipped values nothing is
-//! checked but strings and brackets) and stops where it would have to guess.
+//! The scanner: where in a document it is, and what it does with the next byte.
 
 use memchr::memchr2;
-use smallvec::SmallVec;
 
-/// Bytes of a key that is still compared; the longest of ours, were each of its
-/// characters written as an escape of six bytes, is shorter.
-const LONGEST_KEY: usize = 128;
+use super::{
+    Found, Wanted,
+    keep::Kept,
+    keys::{LONGEST_KEY, Role},
+};
 
-/// Memory kept from one document to the next.
-const KEPT_ROOM: usize = 4 * 1024;
-
-/// Where a value stands, counted from the root object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Path {
-    /// `{"key": value}`
-    Top(&'static str),
-    /// `{"key": {"key": value}}`
-    Within(&'static str, &'static str),
-}
-
-/// A value to take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    /// Where it stands.
-    pub(crate) path: Path,
-    /// Its longest length as written; a longer one is given up.
-    pub(crate) most: usize,
-}
-
-/// What a document said at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
-    /// Nothing, or nothing yet.
-    Absent,
-    /// This value, as written.
-    Value(&'a [u8]),
-    /// Something that is not taken: the key stood there twice, so that two readers
-    /// may disagree, or the value was too long.
-    Unusable,
-}
-
-/// A scanner that is fed a document in pieces; see the [module](self).
+/// A scanner that is fed a document in pieces; see the [module](super).
 #[derive(Debug)]
 pub(crate) struct Extractor {
     wanted: &'static [Wanted],
-    slots: SmallVec<[Slot; 8]>,
-    kept: Vec<u8>,
+    kept: Kept,
     state: State,
     /// The outer key, while in an object that holds wanted values.
     within: Option<&'static str>,
     /// The beginning of a key that a piece cut in two.
     key: Vec<u8>,
     role: Role,
-    taking: Option<usize>,
     /// Open brackets of the value being passed.
     depth: u64,
     in_string: bool,
@@ -95,40 +47,16 @@ enum State {
     Broken,
 }
 
-/// What the value of the present key is to us.
-#[derive(Clone, Copy, Debug)]
-enum Role {
-    Skip,
-    Take(usize),
-    Enter(&'static str),
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Slot {
-    #[default]
-    Absent,
-    Open {
-        start: usize,
-    },
-    Taken {
-        start: usize,
-        end: usize,
-    },
-    Unusable,
-}
-
 impl Extractor {
     /// A scanner for the values in `wanted`.
     pub(crate) fn new(wanted: &'static [Wanted]) -> Self {
         Self {
             wanted,
-            slots: SmallVec::from_elem(Slot::Absent, wanted.len()),
-            kept: Vec::new(),
+            kept: Kept::new(wanted),
             state: State::Start,
             within: None,
             key: Vec::new(),
             role: Role::Skip,
-            taking: None,
             depth: 0,
             in_string: false,
             escaped: false,
@@ -137,13 +65,10 @@ impl Extractor {
 
     /// Forgets everything, for the next document.
     pub(crate) fn reset(&mut self) {
-        self.slots.fill(Slot::Absent);
-        self.kept.clear();
-        self.kept.shrink_to(KEPT_ROOM);
+        self.kept.reset();
         self.state = State::Start;
         self.within = None;
         self.key.clear();
-        self.taking = None;
         self.depth = 0;
         self.in_string = false;
         self.escaped = false;
@@ -156,13 +81,7 @@ impl Extractor {
 
     /// What the document said at the path of `wanted[index]`.
     pub(crate) fn found(&self, index: usize) -> Found<'_> {
-        match self.slots.get(index) {
-            Some(&Slot::Taken { start, end }) => {
-                self.kept.get(start..end).map_or(Found::Unusable, Found::Value)
-            }
-            Some(Slot::Unusable) => Found::Unusable,
-            _ => Found::Absent,
-        }
+        self.kept.found(index)
     }
 
     /// Reads the next piece of the document.
@@ -254,7 +173,7 @@ impl Extractor {
                 self.state = State::BeforeKey;
                 return 1;
             }
-            (_, Role::Take(slot)) => self.take(slot),
+            (_, Role::Take(index)) => self.kept.begin(index),
             _ => {}
         }
         self.depth = 0;
@@ -267,7 +186,7 @@ impl Extractor {
         let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || is_space(*byte);
         let length = rest.iter().position(ends);
         let read = length.unwrap_or(rest.len());
-        self.keep(&rest[..read]);
+        self.kept.keep(&rest[..read]);
         if length.is_some() {
             self.end_value();
         }
@@ -297,7 +216,7 @@ impl Extractor {
                 break true;
             }
         };
-        self.keep(&rest[..at]);
+        self.kept.keep(&rest[..at]);
         if ended {
             self.end_value();
         }
@@ -326,83 +245,20 @@ impl Extractor {
             self.escaped = true;
         }
     }
-}
 
-/// Keys and kept bytes.
-impl Extractor {
-    /// Keeps one byte more than is compared, by which a key is known to be too long.
+    /// Remembers a cut key, and one byte more than is compared of a long one.
     fn remember_key(&mut self, written: &[u8]) {
         let room = (LONGEST_KEY + 1).saturating_sub(self.key.len());
         self.key.extend_from_slice(&written[..written.len().min(room)]);
     }
 
     fn role_of(&self, written: &[u8]) -> Role {
-        if written.len() > LONGEST_KEY {
-            return Role::Skip;
-        }
-        if memchr::memchr(b'\\', written).is_none() {
-            return self.role_of_text(written);
-        }
-        let quoted = [b"\"", written, b"\""].concat();
-        match serde_json::from_slice::<String>(&quoted) {
-            Ok(key) => self.role_of_text(key.as_bytes()),
-            Err(_) => Role::Skip,
-        }
-    }
-
-    fn role_of_text(&self, key: &[u8]) -> Role {
-        for (slot, wanted) in self.wanted.iter().enumerate() {
-            match (wanted.path, self.within) {
-                (Path::Top(name), None) if name.as_bytes() == key => return Role::Take(slot),
-                (Path::Within(outer, name), Some(within))
-                    if outer == within && name.as_bytes() == key =>
-                {
-                    return Role::Take(slot);
-                }
-                (Path::Within(outer, _), None) if outer.as_bytes() == key => {
-                    return Role::Enter(outer);
-                }
-                _ => {}
-            }
-        }
-        Role::Skip
-    }
-
-    fn take(&mut self, slot: usize) {
-        let start = self.kept.len();
-        if let Some(state) = self.slots.get_mut(slot) {
-            if matches!(state, Slot::Absent) {
-                *state = Slot::Open { start };
-                self.taking = Some(slot);
-            } else {
-                *state = Slot::Unusable;
-            }
-        }
-    }
-
-    fn keep(&mut self, written: &[u8]) {
-        let Some(slot) = self.taking else { return };
-        let (Some(state), Some(wanted)) = (self.slots.get_mut(slot), self.wanted.get(slot)) else {
-            return;
-        };
-        let Slot::Open { start } = *state else { return };
-        if self.kept.len() - start + written.len() > wanted.most {
-            self.kept.truncate(start);
-            *state = Slot::Unusable;
-            self.taking = None;
-        } else {
-            self.kept.extend_from_slice(written);
-        }
+        Role::of(written, self.within, self.wanted)
     }
 
     fn end_value(&mut self) {
+        self.kept.end();
         self.state = State::BeforeKey;
-        let end = self.kept.len();
-        if let Some(state) = self.taking.take().and_then(|slot| self.slots.get_mut(slot))
-            && let Slot::Open { start } = *state
-        {
-            *state = Slot::Taken { start, end };
-        }
     }
 }
 
@@ -414,5 +270,18 @@ fn is_structure(byte: u8) -> bool {
     matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
 }
 
+/// What grows, for tests of its bounds.
 #[cfg(test)]
-mod tests;
+impl Extractor {
+    pub(super) fn kept_len(&self) -> usize {
+        self.kept.len()
+    }
+
+    pub(super) fn key_len(&self) -> usize {
+        self.key.len()
+    }
+
+    pub(super) fn depth(&self) -> u64 {
+        self.depth
+    }
+}

@@ -1,0 +1,116 @@
+//! The values taken out of a document, as bytes.
+
+use smallvec::SmallVec;
+
+use super::Wanted;
+
+/// Memory kept from one document to the next.
+const KEPT_ROOM: usize = 4 * 1024;
+
+/// What a document said at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    /// Nothing, or nothing yet.
+    Absent,
+    /// This value, as written.
+    Value(&'a [u8]),
+    /// Something that is not taken: the key stood there twice, so that two readers
+    /// may disagree, or the value was too long.
+    Unusable,
+}
+
+/// The values taken so far, one behind the other, and what became of each one wanted.
+#[derive(Debug)]
+pub(super) struct Kept {
+    wanted: &'static [Wanted],
+    slots: SmallVec<[Slot; 8]>,
+    bytes: Vec<u8>,
+    /// The slot whose value is passing.
+    open: Option<usize>,
+}
+
+/// What became of one wanted value.
+#[derive(Clone, Copy, Debug, Default)]
+enum Slot {
+    #[default]
+    Absent,
+    Open {
+        start: usize,
+    },
+    Taken {
+        start: usize,
+        end: usize,
+    },
+    Unusable,
+}
+
+impl Kept {
+    /// Room for what is wanted.
+    pub(super) fn new(wanted: &'static [Wanted]) -> Self {
+        let slots = SmallVec::from_elem(Slot::Absent, wanted.len());
+        Self { wanted, slots, bytes: Vec::new(), open: None }
+    }
+
+    /// Forgets everything, and gives back memory that an unusual document took.
+    pub(super) fn reset(&mut self) {
+        self.slots.fill(Slot::Absent);
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_ROOM);
+        self.open = None;
+    }
+
+    /// What became of `wanted[index]`.
+    pub(super) fn found(&self, index: usize) -> Found<'_> {
+        match self.slots.get(index) {
+            Some(&Slot::Taken { start, end }) => {
+                self.bytes.get(start..end).map_or(Found::Unusable, Found::Value)
+            }
+            Some(Slot::Unusable) => Found::Unusable,
+            _ => Found::Absent,
+        }
+    }
+
+    /// The value of `wanted[index]` begins, perhaps not for the first time.
+    pub(super) fn begin(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if matches!(slot, Slot::Absent) {
+            *slot = Slot::Open { start: self.bytes.len() };
+            self.open = Some(index);
+        } else {
+            *slot = Slot::Unusable;
+        }
+    }
+
+    /// A stretch of a value passes; it is kept if the value is wanted.
+    pub(super) fn keep(&mut self, written: &[u8]) {
+        let Some((slot, wanted)) =
+            self.open.and_then(|index| Some((self.slots.get_mut(index)?, self.wanted.get(index)?)))
+        else {
+            return;
+        };
+        let Slot::Open { start } = *slot else { return };
+        if self.bytes.len() - start + written.len() > wanted.most {
+            self.bytes.truncate(start);
+            *slot = Slot::Unusable;
+            self.open = None;
+        } else {
+            self.bytes.extend_from_slice(written);
+        }
+    }
+
+    /// The value that passes has ended.
+    pub(super) fn end(&mut self) {
+        let end = self.bytes.len();
+        if let Some(slot) = self.open.take().and_then(|index| self.slots.get_mut(index))
+            && let Slot::Open { start } = *slot
+        {
+            *slot = Slot::Taken { start, end };
+        }
+    }
+
+    /// How many bytes are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
