@@ -25,5 +25,7 @@ pub use endpoint::Endpoint;
 pub use format::Format;
 pub use route::{Route, Routes};
 
+#[allow(unused_imports, reason = "for the policy and the carriers, which come later")]
 pub(crate) use format::{Reading, read};
+#[allow(unused_imports, reason = "for the policy and the carriers, which come later")]
 pub(crate) use layout::{Edits, Layout, prepare};
