@@ -326,6 +326,8 @@ class Limits:
         outputs = whole(rows, "max_output_tokens")
         if outputs:
             known["most_out"] = max(outputs)
+        if rows:
+            known |= abilities(rows)
         return known
 
     def specific(self, pid, model):
@@ -350,6 +352,22 @@ class Limits:
                 sheet[ours] = rate
         if re.search("audio|realtime", model) and not {"audio_in", "audio_out"} & set(sheet):
             raise CannotPrice("its audio rate is not known")
+
+
+ABILITIES = {
+    "tools": ["supports_function_calling"],
+    "media": ["supports_vision", "supports_audio_input", "supports_pdf_input"],
+    "schema": ["supports_response_schema"],
+}
+
+
+def abilities(rows):
+    """What the model does instead of talking, and what it cannot take."""
+    modes = {row.get("mode", "chat") for row in rows}
+    if not modes & {"chat", "responses", "completion", "realtime"}:
+        return {"kind": "embedding" if "embedding" in modes else "other"}
+    lacks = [name for name, fields in ABILITIES.items() if not any(row.get(f) for row in rows for f in fields)]
+    return {"lacks": lacks} if lacks else {}
 
 
 def whole(rows, field):

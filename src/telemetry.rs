@@ -40,19 +40,12 @@ pub(crate) fn admitted(
         gen_ai.usage.output_tokens = Empty,
         driftlock.cost_nanos = Empty,
     );
-    debug!(
-        target: "driftlock",
-        parent: &span,
-        driftlock.requested_model = call.requested_model(),
-        driftlock.reserved_nanos = reserved.as_nanos(),
-        driftlock.bound = call.estimate().map_or("unpriced", |estimate| estimate.bound.name()),
-        "admitted"
-    );
+    debug!(target: "driftlock", parent: &span, { driftlock.requested_model = call.requested_model(), driftlock.reserved_nanos = reserved.as_nanos(), driftlock.bound = call.estimate().map_or("unpriced", |estimate| estimate.bound.name()) }, "admitted");
     if let Some(denial) = would_deny {
-        info!(target: "driftlock", parent: &span, driftlock.rule = denial.rule(), %denial, "would deny");
+        info!(target: "driftlock", parent: &span, { driftlock.rule = denial.rule(), %denial }, "would deny");
     }
     if let Some(model) = would_use {
-        info!(target: "driftlock", parent: &span, driftlock.would_use = model, "would rewrite");
+        info!(target: "driftlock", parent: &span, { driftlock.would_use = model }, "would rewrite");
     }
     span
 }
@@ -60,21 +53,14 @@ pub(crate) fn admitted(
 /// A call was not admitted.
 pub(crate) fn refused(call: &Call, error: &Error) {
     match error {
-        Error::Denied(denial) => info!(
-            target: "driftlock",
-            gen_ai.provider.name = call.provider().name(),
-            gen_ai.request.model = call.model(),
-            driftlock.rule = denial.rule(),
-            %denial,
-            "denied"
-        ),
-        other => warn!(target: "driftlock", error = %other, "refused"),
+        Error::Denied(denial) => info!(target: "driftlock", { gen_ai.provider.name = call.provider().name(), gen_ai.request.model = call.model(), driftlock.rule = denial.rule(), %denial }, "denied"),
+        other => warn!(target: "driftlock", { error = %other }, "refused"),
     }
 }
 
 /// A request could not be read or metered.
 pub(crate) fn not_sent(error: &Error) {
-    warn!(target: "driftlock", %error, "refused");
+    warn!(target: "driftlock", { %error }, "refused");
 }
 
 /// A call has settled.
@@ -89,66 +75,43 @@ pub(crate) fn settled(span: &Span, provider: &Provider, seen: &Observed, settled
         }
         span.record("driftlock.cost_nanos", settled.cost.as_nanos());
     }
-    debug!(
-        target: "driftlock",
-        parent: span,
-        gen_ai.provider.name = provider.name(),
-        driftlock.cost_nanos = settled.cost.as_nanos(),
-        driftlock.reserved_nanos = settled.reserved.as_nanos(),
-        driftlock.how = settled.how.name(),
-        "settled"
-    );
+    debug!(target: "driftlock", parent: span, { gen_ai.provider.name = provider.name(), driftlock.cost_nanos = settled.cost.as_nanos(), driftlock.reserved_nanos = settled.reserved.as_nanos(), driftlock.how = settled.how.name() }, "settled");
 }
 
 /// A usage cannot be true.
 pub(crate) fn unbelievable(usage: &Usage) {
-    warn!(target: "driftlock", ?usage, "usage contradicts itself or is absurd; settled at the estimate");
+    warn!(target: "driftlock", { ?usage }, "usage contradicts itself or is absurd; settled at the estimate");
 }
 
 /// A model without a price was let through.
 pub(crate) fn unpriced(call: &Call) {
-    warn!(
-        target: "driftlock",
-        gen_ai.provider.name = call.provider().name(),
-        gen_ai.request.model = call.model(),
-        "no known price; counted as free"
-    );
+    warn!(target: "driftlock", { gen_ai.provider.name = call.provider().name(), gen_ai.request.model = call.model() }, "no known price; counted as free");
 }
 
 /// A rule counts by a label that calls lack. Once per policy.
 pub(crate) fn unlabelled(rule: &str, label: Option<&str>) {
-    warn!(
-        target: "driftlock",
-        driftlock.rule = rule,
-        label,
-        "a call without the label this rule counts by; all such calls share the value `(none)`"
-    );
+    warn!(target: "driftlock", { driftlock.rule = rule, label }, "a call without the label this rule counts by; all such calls share the value `(none)`");
 }
 
 /// The store did not answer and the policy lets calls through.
 pub(crate) fn outage(call: &Call, error: &StoreError) {
-    warn!(target: "driftlock", gen_ai.request.model = call.model(), %error, "store outage; sent unmetered");
+    warn!(target: "driftlock", { gen_ai.request.model = call.model(), %error }, "store outage; sent unmetered");
 }
 
 /// A request that cannot be read or metered is let through.
 pub(crate) fn passed(why: &dyn std::fmt::Display) {
-    warn!(target: "driftlock", %why, "sent unmetered");
+    warn!(target: "driftlock", { %why }, "sent unmetered");
 }
 
 /// A long budget on a store that forgets.
 pub(crate) fn forgetful(rule: &str, workspace: &str) {
-    warn!(
-        target: "driftlock",
-        driftlock.rule = rule,
-        workspace,
-        "this budget is kept in memory: it starts again at zero when the process does, and counts this \
-         process only; `.ephemeral_ok()` says that this is meant"
-    );
+    warn!(target: "driftlock", { driftlock.rule = rule, workspace }, "this budget is kept in memory: it starts again at zero when the process does, and counts this \
+         process only; `.ephemeral_ok()` says that this is meant");
 }
 
 /// Settled spend was changed by hand.
 pub(crate) fn adjusted(scope: &Scope, window: Window, delta_nanos: i64, reason: &str) {
-    info!(target: "driftlock", %scope, %window, delta_nanos, reason, "adjusted");
+    info!(target: "driftlock", { %scope, %window, delta_nanos, reason }, "adjusted");
 }
 
 /// A user's callback panicked.
@@ -158,9 +121,6 @@ pub(crate) fn callback_panicked() {
 
 /// A compressed response cannot be read.
 pub(crate) fn encoded_response() {
-    warn!(
-        target: "driftlock",
-        "a response has a content-encoding and cannot be metered; settled at the estimate. \
-         Put decompression below driftlock"
-    );
+    warn!(target: "driftlock", "a response has a content-encoding and cannot be metered; settled at the estimate. \
+         Put decompression below driftlock");
 }

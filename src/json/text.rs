@@ -67,6 +67,7 @@ pub(super) type Fault = (&'static str, usize);
 
 /// Finds the end of a string whose first byte is at `from`: the offset of the
 /// closing quote, and by how much the string shrinks once unescaped.
+#[inline]
 pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);
     loop {
@@ -128,6 +129,7 @@ fn hex(bytes: &[u8], at: usize) -> Result<u32, Fault> {
 }
 
 /// The offset of the first quote, backslash or control character from `at` on.
+#[inline]
 fn special(bytes: &[u8], mut at: usize) -> usize {
     // Keys and short values end within two words; long ones are worth wide steps.
     for _ in 0..2 {
@@ -166,6 +168,7 @@ fn is_special(byte: u8) -> bool {
 ///
 /// A borrow can mark a byte above a special one by mistake, never one below it, so
 /// the lowest mark is right.
+#[inline]
 fn word(bytes: &[u8], at: usize) -> Option<u64> {
     const ONES: u64 = u64::MAX / 0xFF;
     let eight = bytes.get(at..)?.first_chunk::<8>()?;
@@ -177,6 +180,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u64> {
     Some((zero(quote) | zero(slash) | control) & (ONES * 0x80))
 }
 
+#[inline]
 fn first(hits: u64) -> usize {
     (hits.trailing_zeros() / 8) as usize
 }

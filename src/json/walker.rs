@@ -98,6 +98,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The next token; an error at the end of the text.
+    #[inline]
     pub(crate) fn token(&mut self) -> Result<Token<'a>, Unreadable> {
         self.step().map_err(not_json_or_deep)
     }
@@ -138,6 +139,7 @@ impl<'a> Walker<'a> {
         }
     }
 
+    #[inline]
     fn step(&mut self) -> Result<Token<'a>, Fault> {
         self.white();
         self.start = self.at;
@@ -160,6 +162,7 @@ impl<'a> Walker<'a> {
         }
     }
 
+    #[inline]
     fn member(&mut self) -> Result<Token<'a>, Fault> {
         if self.peek() != Some(b'"') {
             return Err(("no key", self.at));
@@ -175,6 +178,7 @@ impl<'a> Walker<'a> {
         Ok(Token::Key(key))
     }
 
+    #[inline]
     fn value(&mut self) -> Result<Token<'a>, Fault> {
         let token = match self.peek() {
             Some(b'"') => Token::Str(self.string()?),
@@ -202,6 +206,7 @@ impl<'a> Walker<'a> {
         Ok(token)
     }
 
+    #[inline]
     fn string(&mut self) -> Result<Text<'a>, Fault> {
         let from = self.at + 1;
         let (end, shrinks) = text::end(self.text.as_bytes(), from)?;
@@ -229,6 +234,7 @@ impl<'a> Walker<'a> {
         Ok(Token::Open(nest))
     }
 
+    #[inline]
     fn close(&mut self) -> Token<'a> {
         self.at += 1;
         self.depth = self.depth.saturating_sub(1);
@@ -236,18 +242,22 @@ impl<'a> Walker<'a> {
         Token::Close
     }
 
+    #[inline]
     fn after_value(&self) -> Next {
         if self.depth == 0 { Next::Nothing } else { Next::CommaOrClose }
     }
 
+    #[inline]
     fn in_object(&self) -> bool {
         self.objects >> self.depth & 1 == 1
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn white(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;

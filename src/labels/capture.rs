@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Labels, current};
+use super::current;
 
 /// Writes the labels of the current task into each request's extensions.
 ///

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use super::{
-    entry::{Entry, EntryId},
+    entry::{Abilities, Entry, EntryId},
     name::{Name, NameRef, lowered},
     overlay::Overlay,
     price::Price,
@@ -207,5 +207,6 @@ fn unaffordable() -> &'static Entry {
         later: Vec::new(),
         max_output_tokens: None,
         context_window: None,
+        abilities: Abilities::UNKNOWN,
     })
 }

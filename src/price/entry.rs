@@ -19,6 +19,23 @@ pub struct Entry {
     pub(super) later: Vec<(Timestamp, Price)>,
     pub(super) max_output_tokens: Option<u64>,
     pub(super) context_window: Option<u64>,
+    pub(super) abilities: Abilities,
+}
+
+/// What a model can do, as far as the book knows; what it does not know counts as
+/// able, because a provider turns down what its model cannot do, at no cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    pub(crate) chat: bool,
+    pub(crate) embeddings: bool,
+    pub(crate) tools: bool,
+    pub(crate) media: bool,
+    pub(crate) schema: bool,
+}
+
+impl Abilities {
+    pub(super) const UNKNOWN: Self =
+        Self { chat: true, embeddings: true, tools: true, media: true, schema: true };
 }
 
 impl Entry {
@@ -52,6 +69,10 @@ impl Entry {
     /// The most tokens a request and its answer can have together, where known.
     pub fn context_window(&self) -> Option<u64> {
         self.context_window
+    }
+
+    pub(crate) fn abilities(&self) -> Abilities {
+        self.abilities
     }
 
     pub(super) fn scaled(&self, percent: u8) -> Self {

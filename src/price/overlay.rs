@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use super::{
     book::{Own, PriceBook},
-    entry::Entry,
+    entry::{Abilities, Entry},
     name::Name,
     price::Price,
 };
@@ -137,6 +137,7 @@ fn own_entry(base: &PriceBook, at: Option<&Provider>, model: &SmolStr, price: Pr
         later: Vec::new(),
         max_output_tokens: known.and_then(Entry::max_output_tokens),
         context_window: known.and_then(Entry::context_window),
+        abilities: known.map_or(Abilities::UNKNOWN, Entry::abilities),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use smol_str::SmolStr;
 
 use super::{
-    entry::Entry,
+    entry::{Abilities, Entry},
     name::{Name, NameRef},
     price::Price,
     rates::Rates,
@@ -120,6 +120,13 @@ fn entry(provider: Provider, model: SmolStr, facts: Facts) -> Entry {
         later: facts.later.into_iter().map(|(Day(from), price)| (from, dress(price))).collect(),
         max_output_tokens: facts.most_out,
         context_window: facts.window,
+        abilities: Abilities {
+            chat: facts.kind.is_none(),
+            embeddings: facts.kind.as_deref() == Some("embedding"),
+            tools: !facts.lacks.iter().any(|one| one == "tools"),
+            media: !facts.lacks.iter().any(|one| one == "media"),
+            schema: !facts.lacks.iter().any(|one| one == "schema"),
+        },
     }
 }
 
@@ -164,6 +171,11 @@ struct Facts {
     regional: Option<u16>,
     window: Option<u64>,
     most_out: Option<u64>,
+    /// What the model does instead of talking.
+    kind: Option<SmolStr>,
+    /// What it cannot take.
+    #[serde(default)]
+    lacks: Vec<SmolStr>,
 }
 
 struct Day(Timestamp);

@@ -14,12 +14,12 @@ pub(super) struct Host<'a> {
 impl<'a> Host<'a> {
     /// The host of the address or, where that is only a path, of the `host` header.
     pub(super) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
-        match uri.host() {
-            Some(name) => Self { name: name.trim_end_matches('.'), port: uri.port_u16() },
-            None => Self::parse(
-                headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
-            ),
-        }
+        let authority = match uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        };
+        // What stands before an `@` is a name and a password.
+        Self::parse(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
     }
 
     /// A host as it is written, as `localhost:11434` or `[::1]`.
@@ -141,7 +141,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(HOST, "api.groq.com:443".parse().unwrap())]);
         let uri = Uri::from_static("/openai/v1/chat/completions");
         assert_eq!(Host::of(&uri, &headers).name, "api.groq.com");
-        let uri = Uri::from_static("https://api.x.ai/v1/chat/completions");
+        let uri = Uri::from_static("https://api.openai.com:x@api.x.ai:443/v1/chat/completions");
         assert_eq!(Host::of(&uri, &headers).known().provider, "x-ai");
     }
 }

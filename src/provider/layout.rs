@@ -29,6 +29,10 @@ impl Slot {
     pub(crate) fn new(at: Span, before: &'static str, after: &'static str) -> Self {
         Self { at, before, after }
     }
+
+    fn range(self) -> std::ops::Range<usize> {
+        self.at.start as usize..self.at.end as usize
+    }
 }
 
 /// What to write.
@@ -38,7 +42,8 @@ pub(crate) struct Edits<'a> {
     pub(crate) model: Option<&'a str>,
     /// Whether to ask for usage.
     pub(crate) include_usage: bool,
-    /// The output maximum per choice, if it is to be stated or lowered.
+    /// The output maximum per choice, if it is to be stated or lowered; a lower one that
+    /// is there already stays.
     pub(crate) max_output_tokens: Option<u64>,
 }
 
@@ -50,11 +55,14 @@ pub(crate) fn prepare(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Optio
     let model = edits.model.map(escaped);
     let usage = edits.include_usage.then(SmolStr::default);
     let output = edits.max_output_tokens.map(|tokens| tokens.to_smolstr());
+    let lower = |slot: Option<Slot>| {
+        slot.filter(|slot| stated(body, *slot) > edits.max_output_tokens.map_or(0, u128::from))
+    };
     let mut pieces = [
         Piece::new(body, layout.model, model.as_ref()),
         Piece::new(body, layout.usage, usage.as_ref()),
-        Piece::new(body, layout.output[0], output.as_ref()),
-        Piece::new(body, layout.output[1], output.as_ref()),
+        Piece::new(body, lower(layout.output[0]), output.as_ref()),
+        Piece::new(body, lower(layout.output[1]), output.as_ref()),
     ];
     if pieces.iter().all(Option::is_none) {
         return None;
@@ -62,6 +70,12 @@ pub(crate) fn prepare(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Optio
     // Stable, so that what goes to the same place keeps its order.
     pieces.sort_by_key(|piece| piece.map(|piece| piece.slot.at.start));
     Some(splice(body, &pieces))
+}
+
+/// The number that stands in a slot, beyond every maximum if there is none.
+fn stated(body: &[u8], slot: Slot) -> u128 {
+    let old = body.get(slot.range()).and_then(|old| std::str::from_utf8(old).ok());
+    old.and_then(|old| old.parse().ok()).unwrap_or(u128::MAX)
 }
 
 fn splice(body: &[u8], pieces: &[Option<Piece<'_>>]) -> Bytes {
@@ -98,7 +112,7 @@ impl<'a> Piece<'a> {
     }
 
     fn replaced(&self) -> std::ops::Range<usize> {
-        self.slot.at.start as usize..self.slot.at.end as usize
+        self.slot.range()
     }
 
     fn parts(&self) -> [&str; 3] {
@@ -129,19 +143,19 @@ mod tests {
 
     #[test]
     fn pieces_go_to_their_places_in_any_order() {
-        let body = Bytes::from_static(br#"{"n":1,"m":"a"}"#);
+        let body = Bytes::from_static(br#"{"n":900,"m":"a"}"#);
         let layout = Layout {
-            model: slot(11, 14, "\"", "\""),
-            usage: slot(14, 14, ",\"u\":1", ""),
-            output: [slot(5, 6, "", ""), slot(14, 14, ",\"o\":", "")],
+            model: slot(13, 16, "\"", "\""),
+            usage: slot(16, 16, ",\"u\":1", ""),
+            output: [slot(5, 8, "", ""), slot(16, 16, ",\"o\":", "")],
         };
         let edits =
             Edits { model: Some("b\"\\\n"), include_usage: true, max_output_tokens: Some(700) };
         let out = prepare(&body, &layout, &edits).unwrap();
         assert_eq!(out, r#"{"n":700,"m":"b\"\\\n","u":1,"o":700}"#);
         assert!(out.is_unique());
-        let edits = Edits { max_output_tokens: Some(1), ..Edits::default() };
-        assert_eq!(prepare(&body, &layout, &edits).unwrap(), r#"{"n":1,"m":"a","o":1}"#);
+        let edits = Edits { max_output_tokens: Some(901), ..Edits::default() };
+        assert_eq!(prepare(&body, &layout, &edits).unwrap(), r#"{"n":900,"m":"a","o":901}"#);
     }
 
     #[test]

@@ -17,12 +17,14 @@ pub(super) enum Kind {
 pub(super) fn kind(path: &str) -> Kind {
     use Kind::{Free, Metered, Unmeterable};
 
-    let mut tail = path.trim_end_matches('/').rsplit('/');
-    let last = tail.next().unwrap_or_default();
-    let before = tail.next().unwrap_or_default();
-    if (before, last) == ("chat", "completions") {
+    let path = path.trim_end_matches('/');
+    // First, because it is what nearly every call says.
+    if path.ends_with("/chat/completions") {
         return Metered(Format::OpenAiChat);
     }
+    let mut tail = path.rsplit('/');
+    let last = tail.next().unwrap_or_default();
+    let before = tail.next().unwrap_or_default();
     if let Some(kind) = beta(path, last) {
         return kind;
     }
@@ -55,9 +57,9 @@ pub(super) fn kind(path: &str) -> Kind {
 
 /// The name in `/deployments/{name}/…`, if the path has one.
 pub(super) fn deployment(path: &str) -> Option<&str> {
-    let (_, rest) = path.split_once("/deployments/")?;
-    let (name, _) = rest.split_once('/')?;
-    Some(name).filter(|name| !name.is_empty())
+    let mut segments = path.split('/').skip_while(|segment| *segment != "deployments");
+    let (_, name, rest) = (segments.next()?, segments.next()?, segments.next());
+    Some(name).filter(|name| !name.is_empty() && rest.is_some())
 }
 
 const UNKNOWN: &str = "no known endpoint has this path";

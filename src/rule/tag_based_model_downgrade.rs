@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use super::{Condition, IntoRule, Step, Token, Verdict, View};
 use crate::{
+    call::Operation,
     denial::{DenialKind, Deny},
     price::{Asked, Entry},
 };
@@ -147,6 +148,10 @@ fn misfit(target: &Entry, view: View<'_>) -> Option<&'static str> {
     let needs = view.call.needs();
     let abilities = target.abilities();
     match () {
+        () if view.call.operation() == Operation::Embeddings => {
+            (!abilities.embeddings).then_some("does not embed")
+        }
+        () if !abilities.chat => Some("does not answer in text"),
         () if needs.tools && !abilities.tools => Some("cannot use tools"),
         () if needs.media && !abilities.media => Some("cannot take the call's media"),
         () if needs.schema && !abilities.schema => Some("cannot follow an output schema"),

@@ -31,11 +31,11 @@
 //!     at,
 //!     deadline,
 //! };
-//! let call = store.reserve_now(hold).expect("room for 60 cents");
-//! assert!(matches!(store.reserve_now(hold), Err(ReserveError::Refused(_))));
+//! let call = store.reserve_now(&hold).expect("room for 60 cents");
+//! assert!(matches!(store.reserve_now(&hold), Err(ReserveError::Refused(_))));
 //!
 //! store.settle(call, Usd::cents(10), at);
-//! assert!(store.reserve_now(hold).is_ok());
+//! assert!(store.reserve_now(&hold).is_ok());
 //! # Ok::<(), driftlock::ParseTimeError>(())
 //! ```
 

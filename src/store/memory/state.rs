@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::contract::{
-        CounterId, CounterKey, Hold, Limit, Reading, Reservation, ReserveError, StoreError,
+        CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation, ReserveError, StoreError,
     },
 };
 
@@ -93,6 +93,17 @@ impl State {
             self.widen(hold);
         }
         Ok(self.book(hold, &places, now))
+    }
+
+    /// The refusal a hold would get now, if any. Books nothing.
+    pub(super) fn peek(&mut self, hold: &Hold<'_>, hashes: &[u64]) -> Option<Refusal> {
+        let now = self.advance(hold.at);
+        let places = self.places(hold, hashes).ok()?;
+        let is_full = hold.limits.iter().any(|limit| {
+            let found = self.limited(hold, &places, limit);
+            found.is_ok_and(|(meaning, place)| !self.has_room(hold, &places, limit, &meaning, place, now))
+        });
+        is_full.then(|| self.refusal(hold, &places, now))
     }
 
     /// Finds every value that is charged for, and checks that the hold makes sense.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::contract::{
-        Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Reservation, ReserveError, Store,
+        Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Refusal, Reservation, ReserveError, Store,
         StoreError,
     },
     usd::Usd,
@@ -61,10 +61,20 @@ impl MemoryStore {
     /// # Errors
     /// [`ReserveError::Refused`] if a limit has no room. [`ReserveError::Unavailable`]
     /// if the hold makes no sense, for example names a counter of another store.
-    pub fn reserve_now(&self, hold: Hold<'_>) -> Result<Reservation, ReserveError> {
-        let hashes: SmallVec<[u64; 8]> =
-            hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect();
-        self.lock().reserve(&hold, &hashes)
+    pub fn reserve_now(&self, hold: &Hold<'_>) -> Result<Reservation, ReserveError> {
+        let hashes = self.hashes(hold);
+        self.lock().reserve(hold, &hashes)
+    }
+
+    /// The refusal a hold would get now, if any. Books nothing.
+    pub fn peek(&self, hold: &Hold<'_>) -> Option<Refusal> {
+        let hashes = self.hashes(hold);
+        self.lock().peek(hold, &hashes)
+    }
+
+    /// Hashing is done before the lock is taken.
+    fn hashes(&self, hold: &Hold<'_>) -> SmallVec<[u64; 8]> {
+        hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect()
     }
 
     /// [`Store::read`] without the detour of an [`Answer`].
@@ -137,7 +147,7 @@ impl Store for MemoryStore {
     }
 
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>> {
-        Answer::ready(self.reserve_now(hold))
+        Answer::ready(self.reserve_now(&hold))
     }
 
     fn settle(&self, reservation: Reservation, cost: Usd, at: Timestamp) {
