@@ -380,7 +380,13 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The counters a rule may look at, as the policy lends them to a call.
 pub(crate) trait Counters: Send + Sync {
-    fn used(&self, scope: Scope, unit: Unit, window: Window, at: Timestamp) -> BoxFuture<'_, Option<Used>>;
+    fn used(
+        &self,
+        scope: Scope,
+        unit: Unit,
+        window: Window,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Option<Used>>;
 }
 
 impl fmt::Debug for dyn Counters {

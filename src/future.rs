@@ -78,7 +78,13 @@ where
     S: Service<Req>,
     C: Carrier<Req, S::Response>,
 {
-    pub(crate) fn govern(inner: S, carrier: C, policy: Policy, labels: Labels, request: Req) -> Self {
+    pub(crate) fn govern(
+        inner: S,
+        carrier: C,
+        policy: Policy,
+        labels: Labels,
+        request: Req,
+    ) -> Self {
         let read = carrier.read(request, &policy);
         Self { inner: Some(inner), carrier, policy, labels, state: State::Reading { read } }
     }
@@ -121,7 +127,9 @@ where
                 StateProjection::Deciding { decision, parts } => {
                     let (call, permit) = ready!(decision.as_mut().poll(cx));
                     match (permit, parts.take()) {
-                        (Ok(permit), Some(parts)) => put_together(this.carrier, &call, permit, parts),
+                        (Ok(permit), Some(parts)) => {
+                            put_together(this.carrier, &call, permit, parts)
+                        }
                         (Err(error), _) => Err(error),
                         (Ok(_), None) => return Poll::Pending,
                     }
@@ -192,7 +200,9 @@ where
                 telemetry::passed(&why);
                 return Ok(Next::Send(request, None));
             }
-            return Err(policy.refuse(Deny::of_kind(DenialKind::Unmeterable, why).by("unmeterable")));
+            return Err(
+                policy.refuse(Deny::of_kind(DenialKind::Unmeterable, why).by("unmeterable"))
+            );
         }
         Intake::Call { endpoint, uri, body, request } => (endpoint, uri, body, request),
     };

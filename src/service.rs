@@ -8,8 +8,7 @@ use crate::{
     carrier::{Auto, Carrier},
     error::{BoxError, Error},
     future::ResponseFuture,
-    labels,
-    nested,
+    labels, nested,
     policy::{Mode, Policy},
 };
 

@@ -53,7 +53,9 @@ pub(crate) fn admitted(
 /// A call was not admitted.
 pub(crate) fn refused(call: &Call, error: &Error) {
     match error {
-        Error::Denied(denial) => info!(target: "driftlock", { gen_ai.provider.name = call.provider().name(), gen_ai.request.model = call.model(), driftlock.rule = denial.rule(), %denial }, "denied"),
+        Error::Denied(denial) => {
+            info!(target: "driftlock", { gen_ai.provider.name = call.provider().name(), gen_ai.request.model = call.model(), driftlock.rule = denial.rule(), %denial }, "denied")
+        }
         other => warn!(target: "driftlock", { error = %other }, "refused"),
     }
 }

@@ -39,7 +39,12 @@ where
         carry::read(request, policy, B::from)
     }
 
-    fn replace(&self, request: Request<B>, body: Bytes, uri: Option<Uri>) -> Result<Request<B>, Error> {
+    fn replace(
+        &self,
+        request: Request<B>,
+        body: Bytes,
+        uri: Option<Uri>,
+    ) -> Result<Request<B>, Error> {
         Ok(carry::replace(request, body, uri, B::from))
     }
 
@@ -75,7 +80,12 @@ where
         carry::read(request, policy, self.0)
     }
 
-    fn replace(&self, request: Request<B>, body: Bytes, uri: Option<Uri>) -> Result<Request<B>, Error> {
+    fn replace(
+        &self,
+        request: Request<B>,
+        body: Bytes,
+        uri: Option<Uri>,
+    ) -> Result<Request<B>, Error> {
         Ok(carry::replace(request, body, uri, self.0))
     }
 

@@ -81,7 +81,11 @@ impl Collected {
 }
 
 /// Starts reading a request: only what is metered has its body polled.
-pub(super) fn read<B: Body>(request: Request<B>, policy: &Policy, rebuild: fn(Bytes) -> B) -> ReadBody<B> {
+pub(super) fn read<B: Body>(
+    request: Request<B>,
+    policy: &Policy,
+    rebuild: fn(Bytes) -> B,
+) -> ReadBody<B> {
     let settings = policy.settings();
     let route = settings.routes().classify(request.method(), request.uri(), request.headers());
     let known = |intake| ReadBody { state: State::Known { intake: Some(intake) } };
@@ -129,7 +133,11 @@ where
     }
 }
 
-fn collect<B>(mut body: Pin<&mut B>, collected: &mut Collected, cx: &mut Context<'_>) -> Poll<Result<(), Unreadable>>
+fn collect<B>(
+    mut body: Pin<&mut B>,
+    collected: &mut Collected,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Unreadable>>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -166,7 +174,12 @@ pub(super) fn labels<B>(request: &Request<B>) -> Labels {
 }
 
 /// Puts a body back, with the length it now has.
-pub(super) fn replace<B>(mut request: Request<B>, body: Bytes, uri: Option<Uri>, rebuild: fn(Bytes) -> B) -> Request<B> {
+pub(super) fn replace<B>(
+    mut request: Request<B>,
+    body: Bytes,
+    uri: Option<Uri>,
+    rebuild: fn(Bytes) -> B,
+) -> Request<B> {
     if let Some(length) = request.headers_mut().get_mut(header::CONTENT_LENGTH) {
         *length = body.len().into();
     }
@@ -178,7 +191,10 @@ pub(super) fn replace<B>(mut request: Request<B>, body: Bytes, uri: Option<Uri>,
 }
 
 /// Wraps a response's body, by what its head says the body is.
-pub(super) fn meter<B: Body<Data = Bytes>>(response: Response<B>, mut permit: Permit) -> Response<MeteredBody<B>> {
+pub(super) fn meter<B: Body<Data = Bytes>>(
+    response: Response<B>,
+    mut permit: Permit,
+) -> Response<MeteredBody<B>> {
     permit.answered(response.status().as_u16());
     let receipt = permit.receipt().cloned();
     let reply = permit.reply();
@@ -211,7 +227,8 @@ pub(super) fn pass<B: Body<Data = Bytes>>(response: Response<B>) -> Response<Met
 fn encoding(headers: &HeaderMap) -> Option<SmolStr> {
     let value = headers.get(header::CONTENT_ENCODING)?;
     let name = value.to_str().unwrap_or("unknown").trim();
-    (!name.is_empty() && !name.eq_ignore_ascii_case("identity")).then(|| name.chars().take(64).collect())
+    (!name.is_empty() && !name.eq_ignore_ascii_case("identity"))
+        .then(|| name.chars().take(64).collect())
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -13,5 +13,4 @@ pub use input::{BytesEstimator, Estimator, InputEstimate};
 pub use open_ended::OpenEnded;
 pub use output::OutputBound;
 
-#[allow(unused_imports, reason = "for the policy, which comes later")]
 pub(crate) use output::{Output, output_tokens};

@@ -264,7 +264,10 @@ impl PolicyBuilder {
     /// let policy = Policy::builder().nothing_sent(|error: &BoxError| error.is::<Overloaded>()).build()?;
     /// # Ok::<(), driftlock::BuildError>(())
     /// ```
-    pub fn nothing_sent(mut self, says: impl Fn(&BoxError) -> bool + Send + Sync + 'static) -> Self {
+    pub fn nothing_sent(
+        mut self,
+        says: impl Fn(&BoxError) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.settings.nothing_sent.push(Arc::new(says));
         self
     }
@@ -303,7 +306,8 @@ impl PolicyBuilder {
         self.steps.iter().try_for_each(|(name, step)| check(name, step))?;
         self.warn_if_forgetful();
         let store = self.store.get();
-        let plan = Plan::new(self.workspace, self.tracked, self.steps, store).ok_or(BuildError::TooMany)?;
+        let plan = Plan::new(self.workspace, self.tracked, self.steps, store)
+            .ok_or(BuildError::TooMany)?;
         let workspace_mark = mark_of(&plan.workspace);
         Ok(Policy(Arc::new(Inner {
             plan,
@@ -354,7 +358,9 @@ fn check(name: &SmolStr, step: &Step) -> Result<(), BuildError> {
         Step::Counted(Counted { window: Window::Sliding(length), .. }) if length.is_zero() => {
             Err(BuildError::ZeroWindow { rule: name.clone() })
         }
-        Step::Downgrade(rule) if rule.target().is_empty() => Err(BuildError::NoTarget { rule: name.clone() }),
+        Step::Downgrade(rule) if rule.target().is_empty() => {
+            Err(BuildError::NoTarget { rule: name.clone() })
+        }
         _ => Ok(()),
     }
 }

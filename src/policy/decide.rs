@@ -84,7 +84,11 @@ impl Progress {
 impl Policy {
     /// Runs rules until one denies, one has to be awaited, or all have run. A panic
     /// of user code denies.
-    pub(super) fn run_rules(&self, call: &mut Call, progress: &mut Progress) -> Result<Flow, Denial> {
+    pub(super) fn run_rules(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Result<Flow, Denial> {
         let run = catch_unwind(AssertUnwindSafe(|| self.run(call, progress)));
         match run {
             Ok(flow) => flow,
@@ -159,9 +163,16 @@ impl Policy {
             if counted.required || (self.0.settings.require_user && counted.counts_users()) {
                 let key = counted.label.as_deref().unwrap_or_default();
                 let why = format!("the call has no label `{key}`");
-                return self.deny(Some(step), Deny::of_kind(DenialKind::MissingUser, why), call, progress);
+                return self.deny(
+                    Some(step),
+                    Deny::of_kind(DenialKind::MissingUser, why),
+                    call,
+                    progress,
+                );
             }
-            self.0.tally.count_unlabelled(|| telemetry::unlabelled(&planned.name, counted.label.as_deref()));
+            self.0.tally.count_unlabelled(|| {
+                telemetry::unlabelled(&planned.name, counted.label.as_deref())
+            });
         }
         if let Some(limit) = counted.limit_for(call) {
             let ask = ask(counted.unit, progress.quote.cost.as_nanos());
@@ -207,7 +218,8 @@ impl Policy {
         call: &Call,
         progress: &mut Progress,
     ) -> Result<(), Denial> {
-        let rule = step.and_then(|step| self.0.plan.steps.get(step)).map(|planned| planned.name.clone());
+        let rule =
+            step.and_then(|step| self.0.plan.steps.get(step)).map(|planned| planned.name.clone());
         let name = rule.unwrap_or(match deny.kind() {
             DenialKind::UnknownPrice => SmolStr::new_static("unknown_price"),
             _ => SmolStr::new_static("estimate"),

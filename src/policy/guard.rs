@@ -33,7 +33,9 @@ pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::O
     let mut future = std::pin::pin!(future);
     // Most rules answer at once; a timer is made only for one that does not, and
     // only if the runtime has timers.
-    if let Poll::Ready(output) = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+    if let Poll::Ready(output) =
+        std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+    {
         return Some(output);
     }
     let timer = catch_unwind(|| Box::pin(tokio::time::sleep(limit)));

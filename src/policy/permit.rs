@@ -5,11 +5,7 @@ use std::{fmt, sync::Arc};
 use smol_str::SmolStr;
 use tracing::Span;
 
-use super::{
-    Inner, Receipt,
-    receipt::ReceiptFacts,
-    settle::End,
-};
+use super::{Inner, Receipt, receipt::ReceiptFacts, settle::End};
 use crate::{
     call::{Bound, Call, Provider},
     clock::Timestamp,
@@ -87,7 +83,12 @@ impl Permit {
     pub(super) fn new(policy: Arc<Inner>, call: &Call, grant: Grant) -> Self {
         let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
         policy.tally.count_admitted(bound);
-        let span = telemetry::admitted(call, grant.cost, grant.would_deny.as_ref(), grant.would_use.as_deref());
+        let span = telemetry::admitted(
+            call,
+            grant.cost,
+            grant.would_deny.as_ref(),
+            grant.would_use.as_deref(),
+        );
         let receipt = policy.settings.receipts.then(|| {
             Receipt::new(ReceiptFacts {
                 requested_model: call.requested_model().into(),

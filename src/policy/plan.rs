@@ -57,7 +57,14 @@ impl Plan {
         steps: Vec<(SmolStr, Step)>,
         store: &dyn Store,
     ) -> Option<Self> {
-        let mut plan = Self { workspace, scopes: vec![None], counters: Vec::new(), steps: Vec::new(), has_custom_rules: false, has_user_code: false };
+        let mut plan = Self {
+            workspace,
+            scopes: vec![None],
+            counters: Vec::new(),
+            steps: Vec::new(),
+            has_custom_rules: false,
+            has_user_code: false,
+        };
         let month = Window::month(Zone::UTC);
         plan.counter(None, Unit::Cost, month, store)?;
         for label in std::iter::once("user".into()).chain(tracked) {

@@ -6,7 +6,7 @@ use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Pro
 use crate::{
     call::{Bound, Call, Estimate, Provider},
     denial::{Denial, DenialKind, Deny},
-    estimate::{OpenEnded, OutputBound, Output, output_tokens},
+    estimate::{OpenEnded, Output, OutputBound, output_tokens},
     price::{Asked, Entry, EntryId, Price, PriceBook, Region, Tier},
     provider::Observed,
     usage::Usage,
@@ -88,7 +88,12 @@ impl Policy {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,
         };
-        call.set_estimate(Some(Estimate { input_tokens: input, output_tokens: output, cost, bound }));
+        call.set_estimate(Some(Estimate {
+            input_tokens: input,
+            output_tokens: output,
+            cost,
+            bound,
+        }));
         Ok(Quote { entry: found, cost, known: true })
     }
 
@@ -110,7 +115,9 @@ impl Policy {
                 Some(window) => Ok((tokens.max(window), Bound::Assumed)),
                 None => Err(Deny::of_kind(
                     DenialKind::Unbounded,
-                    format!("its input is open-ended ({why}) and the model's context limit is not known"),
+                    format!(
+                        "its input is open-ended ({why}) and the model's context limit is not known"
+                    ),
                 )),
             },
             OpenEnded::Deny => Err(Deny::of_kind(
@@ -178,14 +185,21 @@ const LARGEST_WINDOW: u64 = 20_000_000;
 fn is_absurd(usage: &Usage, entry: Option<&Entry>) -> bool {
     let context = entry.and_then(Entry::context_window).unwrap_or(LARGEST_WINDOW);
     let output = entry.and_then(Entry::max_output_tokens).unwrap_or(context).max(context);
-    usage.input_tokens > context.saturating_mul(ABSURD) || usage.output_tokens > output.saturating_mul(ABSURD)
+    usage.input_tokens > context.saturating_mul(ABSURD)
+        || usage.output_tokens > output.saturating_mul(ABSURD)
 }
 
-fn output(settings: &Settings, call: &mut Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {
+fn output(
+    settings: &Settings,
+    call: &mut Call,
+    entry: Option<&Entry>,
+) -> Result<(u64, Bound), Deny> {
     let limit = entry.and_then(Entry::max_output_tokens);
     // Observing changes nothing, so there a maximum is assumed instead of injected.
     let bound = match settings.output_bound {
-        OutputBound::Inject(tokens) if settings.mode == Mode::Observe => OutputBound::Assume(tokens),
+        OutputBound::Inject(tokens) if settings.mode == Mode::Observe => {
+            OutputBound::Assume(tokens)
+        }
         bound => bound,
     };
     match output_tokens(bound, call, limit) {

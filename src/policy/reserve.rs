@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     labels::Labels,
     rule::Step,
-    store::{Charge, CounterKey, Hold, Limit, MemoryStore, Refusal, ReserveError, Reservation},
+    store::{Charge, CounterKey, Hold, Limit, MemoryStore, Refusal, Reservation, ReserveError},
     telemetry,
 };
 
@@ -52,7 +52,14 @@ impl Policy {
                 Err(ReserveError::Refused(refusal)) => {
                     let denial = self.exceeded(&booking, refusal);
                     let again = Hold { limits: &[], ..hold };
-                    (if self.observes() { store.reserve_now(&again) } else { Err(ReserveError::Refused(refusal)) }, Some(denial))
+                    (
+                        if self.observes() {
+                            store.reserve_now(&again)
+                        } else {
+                            Err(ReserveError::Refused(refusal))
+                        },
+                        Some(denial),
+                    )
                 }
                 Err(error) => (Err(error), None),
             }
@@ -61,7 +68,11 @@ impl Policy {
     }
 
     /// Reserves on any store.
-    pub(super) async fn reserve(&self, call: &mut Call, progress: &mut Progress) -> Result<Permit, Error> {
+    pub(super) async fn reserve(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Result<Permit, Error> {
         if let super::admit::StoreHandle::Memory(store) = &self.0.store {
             return self.reserve_in_memory(store, call, progress);
         }
@@ -92,7 +103,11 @@ impl Policy {
 
     /// Every rule has run: a model without a price is denied now, not earlier,
     /// because a rule may have replaced it.
-    fn before_reserve(&self, call: &mut Call, progress: &mut Progress) -> Result<Option<SmolStr>, Denial> {
+    fn before_reserve(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Result<Option<SmolStr>, Denial> {
         if !progress.quote.known {
             match self.0.settings.unknown_price {
                 UnknownPrice::Deny => self.deny(None, unknown_price(call), call, progress)?,
@@ -108,7 +123,9 @@ impl Policy {
                     limit.ask = limit.ask.max(final_cost);
                 }
             }
-            for claimed in progress.claims.iter_mut().filter(|claimed| claimed.claim.unit == Unit::Cost) {
+            for claimed in
+                progress.claims.iter_mut().filter(|claimed| claimed.claim.unit == Unit::Cost)
+            {
                 claimed.ask = claimed.ask.max(final_cost);
             }
         }
@@ -117,7 +134,9 @@ impl Policy {
             let free = |unit| unit == Unit::Cost;
             let steps = std::mem::take(&mut progress.limit_steps);
             let limits = std::mem::take(&mut progress.limits);
-            for (limit, step) in limits.into_iter().zip(steps).filter(|(_, step)| !free(self.unit_of(*step))) {
+            for (limit, step) in
+                limits.into_iter().zip(steps).filter(|(_, step)| !free(self.unit_of(*step)))
+            {
                 progress.limits.push(limit);
                 progress.limit_steps.push(step);
             }
@@ -148,7 +167,8 @@ impl Policy {
         for claimed in progress.claims.iter().rev() {
             let Some(charge) = self.charge_of(&claimed.claim, cost, &mut booking) else {
                 let step = usize::from(claimed.step);
-                let name = plan.steps.get(step).map(|planned| planned.name.clone()).unwrap_or_default();
+                let name =
+                    plan.steps.get(step).map(|planned| planned.name.clone()).unwrap_or_default();
                 return Err(bad_claim(&claimed.claim).by(name));
             };
             let Claimed { claim, step, after, ask } = claimed;
@@ -161,13 +181,17 @@ impl Policy {
     /// The charge for a custom claim: one of the plan's, one already added, or a new one.
     fn charge_of<'c>(&self, claim: &'c Claim, cost: u64, booking: &mut Booking<'c>) -> Option<u8> {
         let (key, value) = self.0.counter_key(&claim.scope, claim.unit, claim.window);
-        if value.len() > Labels::MAX_VALUE || booking.charges.len() >= MOST || booking.values.len() >= MOST {
+        if value.len() > Labels::MAX_VALUE
+            || booking.charges.len() >= MOST
+            || booking.values.len() >= MOST
+        {
             return None;
         }
         let store = self.0.store.get();
         let counter = store.counter(&key);
         let known = |charge: &Charge| {
-            charge.counter == counter && booking.values.get(usize::from(charge.value)) == Some(&value)
+            charge.counter == counter
+                && booking.values.get(usize::from(charge.value)) == Some(&value)
         };
         if let Some(index) = booking.charges.iter().position(known) {
             return u8::try_from(index).ok();
@@ -191,7 +215,12 @@ impl Policy {
     }
 
     /// Which of the booking's values is this label's value.
-    fn slot_of(&self, label: &Option<SmolStr>, value: &str, booking: &Booking<'_>) -> Option<usize> {
+    fn slot_of(
+        &self,
+        label: &Option<SmolStr>,
+        value: &str,
+        booking: &Booking<'_>,
+    ) -> Option<usize> {
         let labels = self.0.plan.scopes.iter().chain(&booking.extra_labels);
         booking.values.iter().zip(labels).position(|(known, of)| *known == value && of == label)
     }
@@ -226,8 +255,12 @@ impl Policy {
         };
         let index = usize::from(limit.charge);
         let planned = plan.counters.get(index).map(|planned| &planned.key);
-        let key = planned.or_else(|| booking.extra_keys.get(index.checked_sub(plan.counters.len())?));
-        let value = booking.charges.get(index).and_then(|charge| booking.values.get(usize::from(charge.value)));
+        let key =
+            planned.or_else(|| booking.extra_keys.get(index.checked_sub(plan.counters.len())?));
+        let value = booking
+            .charges
+            .get(index)
+            .and_then(|charge| booking.values.get(usize::from(charge.value)));
         let (Some(key), Some(value)) = (key, value) else {
             return Deny::of_kind(DenialKind::Budget, "a limit has no room").by(name);
         };
@@ -297,7 +330,11 @@ fn unknown_price(call: &Call) -> Deny {
 fn bad_claim(claim: &Claim) -> Deny {
     let reason = match &claim.scope {
         Scope::Label { value, .. } if value.len() > Labels::MAX_VALUE => {
-            format!("it claims for a value of {} bytes; at most {} are kept", value.len(), Labels::MAX_VALUE)
+            format!(
+                "it claims for a value of {} bytes; at most {} are kept",
+                value.len(),
+                Labels::MAX_VALUE
+            )
         }
         _ => format!("it claims on more than {MOST} counters"),
     };

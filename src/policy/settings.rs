@@ -188,9 +188,11 @@ impl Settings {
     /// Whether this error of the wrapped service proves that nothing was sent.
     pub(crate) fn is_nothing_sent(&self, error: &BoxError) -> bool {
         let refused = || {
-            std::iter::successors(Some(error.as_ref() as &(dyn std::error::Error + 'static)), |e| e.source())
-                .filter_map(|error| error.downcast_ref::<std::io::Error>())
-                .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+            std::iter::successors(Some(error.as_ref() as &(dyn std::error::Error + 'static)), |e| {
+                e.source()
+            })
+            .filter_map(|error| error.downcast_ref::<std::io::Error>())
+            .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
         };
         !self.hidden_retries && (refused() || self.nothing_sent.iter().any(|says| says(error)))
     }

@@ -67,7 +67,9 @@ impl Permit {
             (End::NotSent, ..) => (Usd::ZERO, SettledHow::NotSent),
             (End::Failed, ..) => ambiguous(),
             (End::Complete, _, Some(actual)) => (actual, SettledHow::Actual),
-            (End::Complete | End::Broken, Billing::Refused, None) => (Usd::ZERO, SettledHow::Refused),
+            (End::Complete | End::Broken, Billing::Refused, None) => {
+                (Usd::ZERO, SettledHow::Refused)
+            }
             (End::Broken, Billing::Refused, Some(actual)) => (actual, SettledHow::Actual),
             (End::Complete, Billing::Served, None) => (estimate, SettledHow::Estimated),
             (End::Complete | End::Broken, Billing::Ambiguous, None) => ambiguous(),
@@ -85,7 +87,8 @@ impl Permit {
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
     fn actual(&self) -> Option<Usd> {
         let usage = self.seen.usage.as_ref()?;
-        let actual = self.policy.actual_cost(self.version, self.entry, &self.provider, &self.seen, usage);
+        let actual =
+            self.policy.actual_cost(self.version, self.entry, &self.provider, &self.seen, usage);
         if actual.is_none() {
             self.span().in_scope(|| telemetry::unbelievable(usage));
         }

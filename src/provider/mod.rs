@@ -28,11 +28,6 @@ pub use format::Format;
 pub use observe::Observed;
 pub use route::{Route, Routes};
 
-#[allow(unused_imports, reason = "for the policy and the carriers, which come later")]
 pub(crate) use format::{Reading, read};
-<<<<<<< HEAD
-pub(crate) use observe::{EventKind, Observer};
-=======
-#[allow(unused_imports, reason = "for the policy and the carriers, which come later")]
->>>>>>> 721e1a860d85298b73a7b08f43df12c88fe863bc
 pub(crate) use layout::{Edits, Layout, prepare};
+pub(crate) use observe::{EventKind, Observer};

@@ -67,7 +67,9 @@ impl Condition {
     pub(crate) fn has_closure(&self) -> bool {
         match &self.0 {
             Kind::Function(_) => true,
-            Kind::All(conditions) | Kind::Any(conditions) => conditions.iter().any(Self::has_closure),
+            Kind::All(conditions) | Kind::Any(conditions) => {
+                conditions.iter().any(Self::has_closure)
+            }
             Kind::Not(condition) => condition.has_closure(),
             Kind::Label { .. } | Kind::Model(_) => false,
         }
@@ -146,19 +148,76 @@ impl<'de> Deserialize<'de> for Condition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let data = Data::deserialize(deserializer)?;
         match data {
-            Data { label: Some(key), eq: Some(value), r#in: None, exists: None, model: None, all: None, any: None, not: None } => {
-                Ok(label(key).eq(value))
-            }
-            Data { label: Some(key), eq: None, r#in: Some(values), exists: None, model: None, all: None, any: None, not: None } => {
-                Ok(label(key).is_in(values))
-            }
-            Data { label: Some(key), eq: None, r#in: None, exists: Some(there), model: None, all: None, any: None, not: None } => {
-                Ok(if there { label(key).exists() } else { not(label(key).exists()) })
-            }
-            Data { label: None, eq: None, r#in: None, exists: None, model: Some(pattern), all: None, any: None, not: None } => Ok(model(pattern)),
-            Data { label: None, eq: None, r#in: None, exists: None, model: None, all: Some(all), any: None, not: None } => Ok(self::all(all)),
-            Data { label: None, eq: None, r#in: None, exists: None, model: None, all: None, any: Some(any), not: None } => Ok(self::any(any)),
-            Data { label: None, eq: None, r#in: None, exists: None, model: None, all: None, any: None, not: Some(inner) } => Ok(not(*inner)),
+            Data {
+                label: Some(key),
+                eq: Some(value),
+                r#in: None,
+                exists: None,
+                model: None,
+                all: None,
+                any: None,
+                not: None,
+            } => Ok(label(key).eq(value)),
+            Data {
+                label: Some(key),
+                eq: None,
+                r#in: Some(values),
+                exists: None,
+                model: None,
+                all: None,
+                any: None,
+                not: None,
+            } => Ok(label(key).is_in(values)),
+            Data {
+                label: Some(key),
+                eq: None,
+                r#in: None,
+                exists: Some(there),
+                model: None,
+                all: None,
+                any: None,
+                not: None,
+            } => Ok(if there { label(key).exists() } else { not(label(key).exists()) }),
+            Data {
+                label: None,
+                eq: None,
+                r#in: None,
+                exists: None,
+                model: Some(pattern),
+                all: None,
+                any: None,
+                not: None,
+            } => Ok(model(pattern)),
+            Data {
+                label: None,
+                eq: None,
+                r#in: None,
+                exists: None,
+                model: None,
+                all: Some(all),
+                any: None,
+                not: None,
+            } => Ok(self::all(all)),
+            Data {
+                label: None,
+                eq: None,
+                r#in: None,
+                exists: None,
+                model: None,
+                all: None,
+                any: Some(any),
+                not: None,
+            } => Ok(self::any(any)),
+            Data {
+                label: None,
+                eq: None,
+                r#in: None,
+                exists: None,
+                model: None,
+                all: None,
+                any: None,
+                not: Some(inner),
+            } => Ok(not(*inner)),
             _ => Err(serde::de::Error::custom(
                 "a condition is one of: label with eq, in or exists; model; all; any; not",
             )),
@@ -204,7 +263,12 @@ mod tests {
 
     #[test]
     fn a_condition_that_says_two_things_or_nothing_is_refused() {
-        for bad in [r#"{}"#, r#"{"label":"a"}"#, r#"{"model":"x","not":{"model":"y"}}"#, r#"{"lable":"a","eq":"b"}"#] {
+        for bad in [
+            r#"{}"#,
+            r#"{"label":"a"}"#,
+            r#"{"model":"x","not":{"model":"y"}}"#,
+            r#"{"lable":"a","eq":"b"}"#,
+        ] {
             assert!(serde_json::from_str::<Condition>(bad).is_err(), "{bad}");
         }
     }

@@ -29,7 +29,13 @@ impl CostVelocity {
     /// At most `limit` in any `window`; a zero window is refused when the policy is built.
     pub fn new(limit: Usd, window: Duration) -> Self {
         let window = Window::Sliding(window);
-        Self(Counted::new("cost_velocity", DenialKind::Velocity, Unit::Cost, window, limit.as_nanos()))
+        Self(Counted::new(
+            "cost_velocity",
+            DenialKind::Velocity,
+            Unit::Cost,
+            window,
+            limit.as_nanos(),
+        ))
     }
 
     counting_options!(Usd, Usd::as_nanos);

@@ -32,7 +32,13 @@ pub enum LimitSource {
 }
 
 impl Counted {
-    pub(crate) fn new(name: &'static str, kind: DenialKind, unit: Unit, window: Window, limit: u64) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        kind: DenialKind,
+        unit: Unit,
+        window: Window,
+        limit: u64,
+    ) -> Self {
         let name = SmolStr::new_static(name);
         let limit = LimitSource::Fixed(limit);
         Self { name, kind, label: None, unit, window, limit, required: false }
@@ -65,7 +71,9 @@ impl fmt::Debug for LimitSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(limit) => write!(f, "{limit}"),
-            Self::ByValue { limits, default } => write!(f, "{} own, else {default:?}", limits.len()),
+            Self::ByValue { limits, default } => {
+                write!(f, "{} own, else {default:?}", limits.len())
+            }
             Self::From(_) => f.write_str("from the call"),
         }
     }

@@ -54,11 +54,17 @@ impl<R: Rule> IntoRule for R {
 /// [`Rule`] without its type, which costs a box for each evaluation.
 pub trait ErasedRule: Send + Sync + 'static {
     #[doc(hidden)]
-    fn evaluate_boxed<'a>(&'a self, call: &'a Call) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+    fn evaluate_boxed<'a>(
+        &'a self,
+        call: &'a Call,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 }
 
 impl<R: Rule> ErasedRule for R {
-    fn evaluate_boxed<'a>(&'a self, call: &'a Call) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
+    fn evaluate_boxed<'a>(
+        &'a self,
+        call: &'a Call,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
         Box::pin(self.evaluate(call))
     }
 }

@@ -45,9 +45,12 @@ impl MaxCostPerRequest {
     /// A model without a price is not this rule's matter but the policy's.
     pub(crate) fn decide(&self, call: &Call) -> Verdict {
         match call.estimate() {
-            Some(estimate) if estimate.cost > self.limit => {
-                Deny::exceeding(DenialKind::TooExpensive, self.exceeded(estimate.cost), Retry::Never).into()
-            }
+            Some(estimate) if estimate.cost > self.limit => Deny::exceeding(
+                DenialKind::TooExpensive,
+                self.exceeded(estimate.cost),
+                Retry::Never,
+            )
+            .into(),
             _ => Verdict::Allow,
         }
     }

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use smol_str::SmolStr;
 
-use super::{
-    Counted, IntoRule, LimitSource, Step, Token, budget::in_zone,
-};
+use super::{Counted, IntoRule, LimitSource, Step, Token, budget::in_zone};
 use crate::{
     call::Call,
     claim::Unit,
@@ -69,7 +67,10 @@ impl PerUserBudget {
 
     /// Takes the limit from each call instead; `None` is no limit.
     #[must_use]
-    pub fn limit_from(mut self, limit: impl Fn(&Call) -> Option<Usd> + Send + Sync + 'static) -> Self {
+    pub fn limit_from(
+        mut self,
+        limit: impl Fn(&Call) -> Option<Usd> + Send + Sync + 'static,
+    ) -> Self {
         let from = move |call: &Call| limit(call).map(Usd::as_nanos);
         self.from = Some(LimitSource::From(std::sync::Arc::new(from)));
         self

@@ -82,10 +82,16 @@ impl RestrictModel {
             return Verdict::Allow;
         }
         let fallbacks = call.fallback_models().iter().map(SmolStr::as_str);
-        let restricted = std::iter::once(call.model()).chain(fallbacks).find(|model| self.restricts(view, model));
+        let restricted = std::iter::once(call.model())
+            .chain(fallbacks)
+            .find(|model| self.restricts(view, model));
         match restricted {
             None => Verdict::Allow,
-            Some(model) => Deny::of_kind(DenialKind::Restricted, format!("the model `{model}` may not be used")).into(),
+            Some(model) => Deny::of_kind(
+                DenialKind::Restricted,
+                format!("the model `{model}` may not be used"),
+            )
+            .into(),
         }
     }
 

@@ -3,7 +3,8 @@
 use smol_str::SmolStr;
 
 use super::{
-    Counted, ErasedRule, LimitSource, MaxCostPerRequest, RestrictModel, RuleFn, TagBasedModelDowngrade, Verdict,
+    Counted, ErasedRule, LimitSource, MaxCostPerRequest, RestrictModel, RuleFn,
+    TagBasedModelDowngrade, Verdict,
 };
 use crate::{call::Call, price::PriceBook};
 

@@ -101,7 +101,9 @@ impl State {
         let places = self.places(hold, hashes).ok()?;
         let is_full = hold.limits.iter().any(|limit| {
             let found = self.limited(hold, &places, limit);
-            found.is_ok_and(|(meaning, place)| !self.has_room(hold, &places, limit, &meaning, place, now))
+            found.is_ok_and(|(meaning, place)| {
+                !self.has_room(hold, &places, limit, &meaning, place, now)
+            })
         });
         is_full.then(|| self.refusal(hold, &places, now))
     }

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::contract::{
-        Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Refusal, Reservation, ReserveError, Store,
-        StoreError,
+        Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Refusal, Reservation,
+        ReserveError, Store, StoreError,
     },
     usd::Usd,
 };
