@@ -1,4 +1,5 @@
 //! The bundled book against published prices and against recorded calls.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 use std::{
     io::{BufRead, BufReader},

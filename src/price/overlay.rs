@@ -4,13 +4,12 @@
 //! overlay states the difference only, so building one is cheap enough to do
 //! while the program runs.
 
-use std::fmt;
-
 use smol_str::SmolStr;
 
 use super::{
     book::{Own, PriceBook},
     entry::Entry,
+    error::PriceError,
     name::Name,
     price::Price,
 };
@@ -106,6 +105,7 @@ impl Overlay {
         let mut stated = Vec::with_capacity(self.aliases.len());
         for (name, target) in &self.aliases {
             let (name, target) = (checked_name(name)?, checked_name(target)?);
+            edition.own.mentioned.insert(name.clone());
             edition.own.aliases.insert(name.clone(), target);
             stated.push(name);
         }
@@ -152,6 +152,7 @@ fn add(own: &mut Own, offset: usize, provider: Option<Provider>, entry: Entry) {
     }
     let id = u32::try_from(offset + own.entries.len()).unwrap_or(u32::MAX);
     let model = entry.model.clone();
+    own.mentioned.insert(model.clone());
     own.entries.push(entry);
     match provider {
         Some(at) => own.models_of.insert(named(&at, &model), id),
@@ -189,56 +190,6 @@ fn check_price(model: &SmolStr, price: &Price) -> Result<(), PriceError> {
     }
     Ok(())
 }
-
-/// An overlay that makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PriceError {
-    /// A model or alias has no name.
-    EmptyName,
-    /// A rate is above $1 a token or $1,000 a request or search.
-    TooDear {
-        /// The model.
-        model: SmolStr,
-    },
-    /// A discount is above 100 percent.
-    Discount {
-        /// The discount.
-        percent: u8,
-    },
-    /// An alias leads to a model that neither the book nor the overlay has.
-    UnknownTarget {
-        /// The alias.
-        alias: SmolStr,
-        /// Where it leads in the end.
-        target: SmolStr,
-    },
-    /// An alias leads back to itself.
-    Circle {
-        /// The alias.
-        alias: SmolStr,
-    },
-}
-
-impl fmt::Display for PriceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EmptyName => f.write_str("a model or alias has an empty name"),
-            Self::TooDear { model } => write!(
-                f,
-                "`{model}` has a rate above $1 a token or $1,000 a request; \
-                 rates are dollars per million tokens"
-            ),
-            Self::Discount { percent } => write!(f, "a discount of {percent} % is above 100 %"),
-            Self::UnknownTarget { alias, target } => {
-                write!(f, "the alias `{alias}` leads to `{target}`, which has no price")
-            }
-            Self::Circle { alias } => write!(f, "the alias `{alias}` leads back to itself"),
-        }
-    }
-}
-
-impl std::error::Error for PriceError {}
 
 #[cfg(test)]
 mod tests {
