@@ -169,8 +169,9 @@ impl Edition {
     fn find(&self, provider: &str, model: &str) -> Option<EntryId> {
         lowered(provider, |provider| {
             lowered(model, |model| {
+                let stated = self.own.models_of.get(&NameRef { provider, model }).copied();
                 let model = self.own.unaliased(model);
-                let found = self.own.find(provider, model);
+                let found = stated.or_else(|| self.own.find(provider, model));
                 found.or_else(|| self.shelf.find(provider, model)).map(EntryId)
             })
         })

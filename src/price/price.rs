@@ -1,7 +1,7 @@
 //! The price of one model, in all its variants.
 //!
 //! A model has one sheet of rates for every service tier and context tier it
-//! tells apart. Which of them a call is billed on is the next file's matter.
+//! tells apart. Which of them a call is billed on is decided in `cost.rs`.
 
 use smallvec::SmallVec;
 
