@@ -49,8 +49,10 @@ NOT_METERED = {"storage_searches_kcount"}  # file search: apart from the tokens,
 
 # Prefix rules that are wide on purpose: fine-tunes carry a free-form suffix, old ids a version.
 WIDE = {"ft:gpt-3.5-turbo", "ft:gpt-4o-2024-", "ft:gpt-4o-mini-2024-", "ft:gpt-4-0",
-        "gpt-4o-mini-2024-07-18.ft-", "claude-2", "claude-v2"}  # fmt: skip
-TIGHTENED_PROVIDERS = {"openai", "anthropic", "azure"}
+        "gpt-4o-mini-2024-07-18.ft-", "claude-2", "claude-v2", "gemini-3.1-pro-preview", "gemini-2.0-flash-0"}  # fmt: skip
+# Where a prefix was meant for dated names, but would also take in a dearer sibling:
+# `gemini-3.8-flash-cyber` costs twice what `gemini-3.8-flash` does.
+TIGHTENED_PROVIDERS = {"openai", "anthropic", "azure", "google"}
 
 # litellm's names for the list's providers.
 LITELLM = {
@@ -260,14 +262,14 @@ def convert_match(match, pid, name):
     return names, rules
 
 
-DATES = [r"-\d{8}$", r"[-@]\d{8}$", r"-\d{4}-\d{2}-\d{2}$"]
+DATES = [r"-\d{8}$", r"[-@]\d{8}$", r"-\d{4}-\d{2}-\d{2}$", r"-\d"]
 
 
 def convert_condition(kind, text, pid):
     if kind == "regex":
         return convert_regex(text)
-    text, claude = text.lower(), "claude" in text
-    tight = (pid in TIGHTENED_PROVIDERS or pid == "google" and claude) and text not in WIDE
+    text = text.lower()
+    tight = pid in TIGHTENED_PROVIDERS and text not in WIDE
     if kind == "starts_with":
         return ("versioned", stem(text)) if tight else ("starts", text)
     if kind == "contains":
@@ -283,12 +285,12 @@ def stem(prefix):
 def convert_regex(pattern):
     if pattern == "^(?!.*-[tT][tT][sS](?:$|-))":
         return "without", "-tts"
-    for suffix, kind in [(d, "versioned") for d in DATES] + [(r"-\d", "digit"), ("$", "equals")]:
+    for suffix, kind in [(d, "versioned") for d in DATES] + [("$", "equals")]:
         body = pattern.removeprefix("^").removesuffix(suffix)
         literal = re.sub(r"\\(.)", r"\1", body)
         if pattern == "^" + body + suffix and re.escape(literal).replace(r"\-", "-") in (
             body, body.replace("=", r"\=")):  # fmt: skip
-            return kind, (literal + "-" if kind == "digit" else literal).lower()
+            return kind, literal.lower()
     return None
 
 

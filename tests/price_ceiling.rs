@@ -1,4 +1,5 @@
 //! Whatever a call turns out to use, it costs no more than was reserved for it.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 use driftlock::{Asked, Price, PriceBook, Region, Tier, Usage};
 use proptest::prelude::*;

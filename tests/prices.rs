@@ -1,4 +1,5 @@
 //! The bundled book against published prices and against recorded calls.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 use std::{
     io::{BufRead, BufReader},
@@ -124,6 +125,9 @@ fn a_name_is_the_model_it_says_and_nothing_else() {
         (&azure, "gpt-4o", Some("gpt-4o")),
         (&azure, "o4-mini-deep-research", Some("o4-mini-deep-research")),
         (&google, "gemini-2.5-pro-preview-06-05", Some("gemini-2.5-pro")),
+        (&google, "gemini-2.0-flash-001", Some("gemini-2.0-flash")),
+        (&google, "gemini-3.8-flash-001", Some("gemini-3.8-flash")),
+        (&google, "gemini-3.8-flash-cyber", None),
         (&google, "gemini-2.5-pro-tts", Some("gemini-2.5-pro-tts")),
         (&google, "claude-sonnet-4-5@20250929", Some("claude-sonnet-4-5")),
         (&google, "claude-opus-4-6-fast", None),

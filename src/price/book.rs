@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use smol_str::SmolStr;
 
 use super::{
@@ -63,6 +63,8 @@ pub(super) struct Own {
     pub(super) models_of: HashMap<Name, u32>,
     /// Never a circle.
     pub(super) aliases: HashMap<SmolStr, SmolStr>,
+    /// All names above, so that a look-up of any other one pays for one question.
+    pub(super) mentioned: HashSet<SmolStr>,
 }
 
 /// After this, prices are likely to have changed.
@@ -106,8 +108,9 @@ impl PriceBook {
     /// The entry for a model, by whatever name; upper and lower case are the same.
     pub fn find(&self, provider: &Provider, model: &str) -> Option<EntryId> {
         let edition = &*self.0;
-        if edition.own.is_empty()
-            && let Some(id) = edition.shelf.listed(provider.name(), model)
+        // A listed name is in lower case, so it needs no copy to be compared.
+        if let Some(id) = edition.shelf.listed(provider.name(), model)
+            && !edition.own.mentions(model)
         {
             return Some(EntryId(id));
         }
@@ -166,8 +169,9 @@ impl Edition {
     fn find(&self, provider: &str, model: &str) -> Option<EntryId> {
         lowered(provider, |provider| {
             lowered(model, |model| {
+                let stated = self.own.models_of.get(&NameRef { provider, model }).copied();
                 let model = self.own.unaliased(model);
-                let found = self.own.find(provider, model);
+                let found = stated.or_else(|| self.own.find(provider, model));
                 found.or_else(|| self.shelf.find(provider, model)).map(EntryId)
             })
         })
@@ -180,8 +184,8 @@ impl Edition {
 }
 
 impl Own {
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.aliases.is_empty()
+    fn mentions(&self, model: &str) -> bool {
+        !self.mentioned.is_empty() && self.mentioned.contains(model)
     }
 
     pub(super) fn find(&self, provider: &str, model: &str) -> Option<u32> {

@@ -18,7 +18,9 @@
 //! ```
 
 mod book;
+mod cost;
 mod entry;
+mod error;
 mod name;
 mod overlay;
 #[allow(clippy::module_inception)] // the room is named after its main word
@@ -30,6 +32,7 @@ mod tier;
 
 pub use book::PriceBook;
 pub use entry::{Entry, EntryId};
-pub use overlay::{Overlay, PriceError};
+pub use error::PriceError;
+pub use overlay::Overlay;
 pub use price::Price;
 pub use tier::{Asked, Region, Tier};

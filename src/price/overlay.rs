@@ -4,13 +4,12 @@
 //! overlay states the difference only, so building one is cheap enough to do
 //! while the program runs.
 
-use std::fmt;
-
 use smol_str::SmolStr;
 
 use super::{
     book::{Own, PriceBook},
     entry::{Abilities, Entry},
+    error::PriceError,
     name::Name,
     price::Price,
 };
@@ -68,8 +67,8 @@ impl Overlay {
         self
     }
 
-    /// Another name for a model, as of a deployment. It wins also over a model of
-    /// that name in the book, and may lead to another alias.
+    /// Another name for a model, as of a deployment. It wins over a model of that
+    /// name, in the book or stated here, and may lead to another alias.
     pub fn alias(mut self, name: impl Into<SmolStr>, model: impl Into<SmolStr>) -> Self {
         self.aliases.push((name.into(), model.into()));
         self
@@ -106,6 +105,8 @@ impl Overlay {
         let mut stated = Vec::with_capacity(self.aliases.len());
         for (name, target) in &self.aliases {
             let (name, target) = (checked_name(name)?, checked_name(target)?);
+            edition.own.forget(&name);
+            edition.own.mentioned.insert(name.clone());
             edition.own.aliases.insert(name.clone(), target);
             stated.push(name);
         }
@@ -120,6 +121,13 @@ impl Overlay {
 }
 
 impl Own {
+    /// What was stated about a name earlier, so that the later statement counts.
+    fn forget(&mut self, model: &str) {
+        self.models.remove(model);
+        self.models_of.retain(|name, _| name.model != model);
+        self.aliases.remove(model);
+    }
+
     fn has(&self, model: &str) -> bool {
         self.models.contains_key(model) || self.models_of.keys().any(|name| name.model == model)
     }
@@ -153,6 +161,10 @@ fn add(own: &mut Own, offset: usize, provider: Option<Provider>, entry: Entry) {
     }
     let id = u32::try_from(offset + own.entries.len()).unwrap_or(u32::MAX);
     let model = entry.model.clone();
+    if provider.is_none() {
+        own.aliases.remove(&model);
+    }
+    own.mentioned.insert(model.clone());
     own.entries.push(entry);
     match provider {
         Some(at) => own.models_of.insert(named(&at, &model), id),
@@ -190,56 +202,6 @@ fn check_price(model: &SmolStr, price: &Price) -> Result<(), PriceError> {
     }
     Ok(())
 }
-
-/// An overlay that makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PriceError {
-    /// A model or alias has no name.
-    EmptyName,
-    /// A rate is above $1 a token or $1,000 a request or search.
-    TooDear {
-        /// The model.
-        model: SmolStr,
-    },
-    /// A discount is above 100 percent.
-    Discount {
-        /// The discount.
-        percent: u8,
-    },
-    /// An alias leads to a model that neither the book nor the overlay has.
-    UnknownTarget {
-        /// The alias.
-        alias: SmolStr,
-        /// Where it leads in the end.
-        target: SmolStr,
-    },
-    /// An alias leads back to itself.
-    Circle {
-        /// The alias.
-        alias: SmolStr,
-    },
-}
-
-impl fmt::Display for PriceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EmptyName => f.write_str("a model or alias has an empty name"),
-            Self::TooDear { model } => write!(
-                f,
-                "`{model}` has a rate above $1 a token or $1,000 a request; \
-                 rates are dollars per million tokens"
-            ),
-            Self::Discount { percent } => write!(f, "a discount of {percent} % is above 100 %"),
-            Self::UnknownTarget { alias, target } => {
-                write!(f, "the alias `{alias}` leads to `{target}`, which has no price")
-            }
-            Self::Circle { alias } => write!(f, "the alias `{alias}` leads back to itself"),
-        }
-    }
-}
-
-impl std::error::Error for PriceError {}
 
 #[cfg(test)]
 mod tests {
@@ -284,6 +246,18 @@ mod tests {
         let book = book.unwrap();
         assert_eq!(book.canonical(&Provider::AZURE, "OURS"), Some("gpt-4o-mini"));
         assert_eq!(book.canonical(&Provider::OPENAI, "gpt-4o"), Some("gpt-4.1"));
+    }
+
+    #[test]
+    fn a_later_edition_can_turn_an_alias_into_a_model_and_back() {
+        let aliased = PriceBook::bundled().overlay().alias("m", "gpt-4o").build().unwrap();
+        let model = aliased.overlay().model("m", dollars(7, 7)).build().unwrap();
+        assert_eq!(model.canonical(&Provider::OPENAI, "m"), Some("m"));
+        let back = model.overlay().alias("m", "gpt-4o").build().unwrap();
+        assert_eq!(back.canonical(&Provider::OPENAI, "m"), Some("gpt-4o"));
+        let one = aliased.overlay().model_of(Provider::AZURE, "m", dollars(8, 8)).build().unwrap();
+        assert_eq!(one.canonical(&Provider::AZURE, "m"), Some("m"));
+        assert_eq!(one.canonical(&Provider::OPENAI, "m"), Some("gpt-4o"));
     }
 
     #[test]

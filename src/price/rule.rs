@@ -18,8 +18,6 @@ enum Kind {
     Versioned,
     /// The same, behind anything, as `us.anthropic.`.
     EndsVersioned,
-    /// The text, then a digit.
-    Digit,
 }
 
 /// In the price file: `[kind, text]`, or `[kind, text, unless]`.
@@ -64,9 +62,6 @@ impl RuleText {
             Kind::EndsVersioned => {
                 name.match_indices(text).any(|(at, _)| is_version(&name[at + text.len()..]))
             }
-            Kind::Digit => name
-                .strip_prefix(text)
-                .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit())),
         };
         found && !unless.as_ref().is_some_and(|segment| has_segment(name, segment))
     }
@@ -81,8 +76,8 @@ fn has_segment(name: &str, segment: &str) -> bool {
 }
 
 /// Nothing, or parts like `-20250929`, `@20250929`, `-2024-08-06`, `-0613`,
-/// `-v2`, `:0`, `-latest`, `-preview`. One or two digits alone are no version:
-/// `claude-opus-4-5` is not a version of `claude-opus-4`.
+/// `-v2`, `:0`, `-latest`, `-preview-05-06`. One or two digits alone are no
+/// version: `claude-opus-4-5` is not a version of `claude-opus-4`.
 fn is_version(suffix: &str) -> bool {
     let mut rest = suffix;
     let mut in_date = false;
@@ -101,7 +96,7 @@ fn is_version(suffix: &str) -> bool {
         if !known {
             return false;
         }
-        in_date = is_number && (part.len() == 4 || in_date);
+        in_date = matches!(part, "preview" | "exp") || is_number && (part.len() == 4 || in_date);
         rest = &rest[1 + part.len()..];
     }
     true
@@ -111,7 +106,7 @@ fn is_word(part: &str) -> bool {
     let numbered = part.strip_prefix('v').is_some_and(|number| {
         matches!(number.len(), 1 | 2) && number.bytes().all(|byte| byte.is_ascii_digit())
     });
-    numbered || matches!(part, "latest" | "preview" | "default")
+    numbered || matches!(part, "latest" | "preview" | "exp" | "default")
 }
 
 /// Which pairs of neighbouring bytes a text has, as a set that may claim a few
@@ -145,10 +140,21 @@ mod tests {
     #[test]
     fn a_dated_name_is_the_model_and_a_sibling_is_not() {
         let sonnet = |name: &str| holds(Kind::Versioned, "claude-sonnet-4", name);
-        for good in ["", "-20250514", "@20250514", "-2025-05-14", "-latest", "-v1:0", "-0514"] {
+        for good in [
+            "",
+            "-20250514",
+            "@20250514",
+            "-2025-05-14",
+            "-latest",
+            "-v1:0",
+            "-0514",
+            "-preview-05-06",
+        ] {
             assert!(sonnet(&format!("claude-sonnet-4{good}")), "{good}");
         }
-        for bad in ["-5", "-5-20250929", "-mini", "x", "-fast", "-", "-20250514-fast", ".5", "é"] {
+        for bad in
+            ["-5", "-05-06", "-5-20250929", "-mini", "x", "-fast", "-", "-20250514-fast", ".5", "é"]
+        {
             assert!(!sonnet(&format!("claude-sonnet-4{bad}")), "{bad}");
         }
     }
