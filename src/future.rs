@@ -259,7 +259,7 @@ where
     let body = provider::prepare(&body, &original.layout, &edits).unwrap_or(body);
     let uri = match &original.uri {
         Some(uri) if is_rewritten => {
-            original.endpoint.uri_for(uri, call.model()).map_err(|error| Error::inner(error))?
+            original.endpoint.uri_for(uri, call.model()).map_err(Error::inner)?
         }
         _ => None,
     };

@@ -330,10 +330,11 @@ impl PolicyBuilder {
             },
             _ => false,
         };
-        if !self.ephemeral_ok && !self.store.get().is_durable() {
-            if let Some((name, _)) = self.steps.iter().find(|(_, step)| long(step)) {
-                telemetry::forgetful(name, &self.workspace);
-            }
+        let first = self.steps.iter().find(|(_, step)| long(step));
+        if let Some((name, _)) =
+            first.filter(|_| !self.ephemeral_ok && !self.store.get().is_durable())
+        {
+            telemetry::forgetful(name, &self.workspace);
         }
     }
 }

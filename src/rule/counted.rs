@@ -20,15 +20,17 @@ pub struct Counted {
     pub(crate) required: bool,
 }
 
+type LimitFn = dyn Fn(&Call) -> Option<u64> + Send + Sync;
+
 /// Where the limit comes from.
 #[derive(Clone)]
-pub enum LimitSource {
+pub(crate) enum LimitSource {
     /// One for all.
     Fixed(u64),
     /// By value of the label, else the default, else none.
     ByValue { limits: HashMap<SmolStr, u64>, default: Option<u64> },
     /// From the call; `None` is no limit.
-    From(Arc<dyn Fn(&Call) -> Option<u64> + Send + Sync>),
+    From(Arc<LimitFn>),
 }
 
 impl Counted {
