@@ -125,9 +125,11 @@ impl Facts {
             usage: self.usage_slot(end),
             output: self.output_slots(endpoint.output_key, end),
         };
-        let model = match self.model.take() {
-            Some((model, _)) => model,
-            None => endpoint.model_in(uri).ok_or(Unreadable::Missing { key: "model" })?.into(),
+        // Azure serves the deployment in the path, whatever the body says.
+        let model = match (endpoint.model_in(uri), self.model.take()) {
+            (Some(deployment), _) => deployment.into(),
+            (None, Some((model, _))) => model,
+            (None, None) => return Err(Unreadable::Missing { key: "model" }),
         };
         // OpenRouter's suffix for a search on the server.
         self.open_end(model.ends_with(":online"), "server tools");

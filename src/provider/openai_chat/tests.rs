@@ -223,10 +223,10 @@ fn fallback_models_are_seen() {
 }
 
 #[test]
-fn a_deployment_names_the_model_if_the_body_does_not() {
+fn a_deployment_names_the_model_whatever_the_body_says() {
     let azure = "https://x.openai.azure.com/openai/deployments/mine/chat/completions?api-version=1";
     let reading = read_at(azure, r#"{"messages":[]}"#).unwrap();
     assert_eq!((reading.call.model(), reading.layout.model), ("mine", None));
     let reading = read_at(azure, r#"{"messages":[],"model":"gpt-4o"}"#).unwrap();
-    assert_eq!(reading.call.model(), "gpt-4o");
+    assert_eq!(reading.call.model(), "mine");
 }

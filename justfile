@@ -1,0 +1,40 @@
+# Each check is one line a person can run at home; `.ci/run` runs them all.
+
+# What a pull request has to pass.
+all: fmt clippy test features docs examples benches loom
+
+fmt:
+    cargo fmt --check
+
+clippy:
+    cargo clippy --all-targets --all-features -- -D warnings
+
+test:
+    cargo test
+
+# Every feature alone, and none.
+features:
+    cargo hack check --each-feature --no-dev-deps
+
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --all-features --no-deps
+
+examples:
+    cargo run --example quickstart
+
+# Compiles the benchmarks and runs each for a moment.
+benches:
+    cargo bench -- --quick
+
+# Every interleaving of the store's operations.
+loom:
+    RUSTFLAGS="--cfg loom" cargo test --release --target-dir target/loom --test loom
+
+# The oldest Rust that is promised.
+msrv:
+    cargo +1.89 check
+
+# Before a release.
+release: all
+    cargo deny check
+    cargo semver-checks
