@@ -3,9 +3,9 @@
 use std::fmt;
 
 use hashbrown::DefaultHashBuilder;
-use smallvec::SmallVec;
 
 use super::{
+    found::Found,
     scopes::hash_of,
     state::State,
     sync::{Mutex, MutexGuard},
@@ -62,9 +62,9 @@ impl MemoryStore {
     /// [`ReserveError::Refused`] if a limit has no room. [`ReserveError::Unavailable`]
     /// if the hold makes no sense, for example names a counter of another store.
     pub fn reserve_now(&self, hold: Hold<'_>) -> Result<Reservation, ReserveError> {
-        let hashes: SmallVec<[u64; 8]> =
-            hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect();
-        self.lock().reserve(&hold, &hashes)
+        let mut found = Found::default();
+        found.hash(hold.values, &self.hasher);
+        self.lock().reserve(&hold, &mut found)
     }
 
     /// [`Store::read`] without the detour of an [`Answer`].
