@@ -11,6 +11,7 @@ impl State {
     /// Names the first limit without room, and when all of them would have it.
     #[cold]
     pub(super) fn refusal(&mut self, hold: &Hold<'_>, found: &Found, now: u64) -> Refusal {
+        self.expire_due();
         let mut first: Option<Refusal> = None;
         let mut retry = Retry::WhenInFlightSettles;
         for (index, limit) in hold.limits.iter().enumerate() {

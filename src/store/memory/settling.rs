@@ -76,6 +76,7 @@ impl State {
     /// Changes what is settled on one counter. The caller has checked the number.
     pub(super) fn adjust(&mut self, adjustment: &Adjustment<'_>, hash: u64) {
         let now = self.advance(adjustment.at);
+        self.expire_due();
         let Some(meaning) = self.meanings.find(adjustment.counter) else { return };
         let mut place = Place::unused(hash);
         self.scopes.locate(&mut place, meaning.family, adjustment.value, 0);

@@ -16,6 +16,11 @@ use crate::{
     },
 };
 
+/// An expired reservation does not change what is used, only how much of that is
+/// reserved. So calls that are admitted look for deadlines this seldom; who reads
+/// a counter or is refused sees all of them.
+const LOOK: u64 = 1_000_000_000;
+
 /// The counters, the scopes that have them, and the reservations on them.
 #[derive(Debug)]
 pub(super) struct State {
@@ -25,7 +30,9 @@ pub(super) struct State {
     pub(super) sweep: Sweep,
     /// The latest time seen.
     now: u64,
-    /// When the next deadline or the next sweep is due.
+    /// Before this time, nobody looks for deadlines without need.
+    next_look: u64,
+    /// When to look for deadlines or to sweep again.
     next_chore: u64,
 }
 
@@ -37,6 +44,7 @@ impl State {
             held: Held::default(),
             sweep: Sweep::default(),
             now: 0,
+            next_look: 0,
             next_chore: 0,
         }
     }
@@ -64,11 +72,19 @@ impl State {
 
     #[cold]
     fn do_chores(&mut self, now: u64) {
-        if now >= self.held.next_deadline() {
+        if now >= self.held.next_deadline().max(self.next_look) {
             self.expire(now);
+            self.next_look = now.saturating_add(LOOK);
         }
         self.sweep.run(&mut self.scopes, now);
-        self.next_chore = self.sweep.next().min(self.held.next_deadline());
+        self.next_chore = self.sweep.next().min(self.held.next_deadline().max(self.next_look));
+    }
+
+    /// Brings what is reserved up to date, for whoever is going to look at it.
+    pub(super) fn expire_due(&mut self) {
+        if self.now >= self.held.next_deadline() {
+            self.expire(self.now);
+        }
     }
 
     pub(super) fn reserve(
@@ -158,7 +174,7 @@ impl State {
     #[inline]
     fn book(&mut self, hold: &Hold<'_>, found: &Found) -> Reservation {
         let deadline = before_the_end(hold.deadline);
-        self.next_chore = self.next_chore.min(deadline);
+        self.next_chore = self.next_chore.min(deadline.max(self.next_look));
         let (reservation, record) = self.held.open(deadline);
         let mut spots = found.spots.iter();
         for run in hold.charges.chunk_by(|one, next| one.value == next.value) {
@@ -190,6 +206,7 @@ impl State {
         at: Timestamp,
     ) -> Result<Reading, StoreError> {
         let now = self.advance(at);
+        self.expire_due();
         let unknown = || StoreError::new("a counter of another store");
         let meaning = self.meanings.find(counter).ok_or_else(unknown)?;
         let mut place = Place::unused(hash);
@@ -203,7 +220,7 @@ impl State {
 
     /// Moves a deadline to a later time, unless it has passed already.
     pub(super) fn extend(&mut self, reservation: Reservation, deadline: Timestamp) {
-        self.held.extend(reservation, before_the_end(deadline));
+        self.held.extend(reservation, before_the_end(deadline), self.now);
     }
 }
 

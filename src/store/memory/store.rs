@@ -94,7 +94,9 @@ impl MemoryStore {
 
     /// How many reservations are neither settled, released nor past their deadline.
     pub fn open_reservations(&self) -> usize {
-        self.lock().held.open_count()
+        let mut state = self.lock();
+        state.expire_due();
+        state.held.open_count()
     }
 
     /// How many label values have counters of their own.
@@ -176,7 +178,8 @@ impl Store for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.expire_due();
         f.debug_struct("MemoryStore")
             .field("scopes", &state.scopes.labelled())
             .field("open_reservations", &state.held.open_count())
