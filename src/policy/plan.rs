@@ -81,7 +81,22 @@ impl Plan {
             plan.has_custom_rules |= matches!(step, Step::Custom(_));
             plan.steps.push(PlannedStep { name, step, counter });
         }
+        plan.sort_by_scope();
         Some(plan)
+    }
+
+    /// Puts counters of one scope next to each other, so that a store looks each
+    /// scope up once.
+    fn sort_by_scope(&mut self) {
+        let mut order: Vec<usize> = (0..self.counters.len()).collect();
+        order.sort_by_key(|index| self.counters.get(*index).map(|planned| planned.scope));
+        for planned in &mut self.steps {
+            let moved = order.iter().position(|old| *old == usize::from(planned.counter));
+            planned.counter =
+                moved.and_then(|new| u8::try_from(new).ok()).unwrap_or(planned.counter);
+        }
+        // Stable, so this is the order worked out above.
+        self.counters.sort_by_key(|planned| planned.scope);
     }
 
     fn counter(

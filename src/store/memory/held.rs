@@ -96,11 +96,13 @@ impl Held {
         self.slab.give(slot);
     }
 
-    /// Moves the deadline of a reservation that is still open.
-    pub(super) fn extend(&mut self, reservation: Reservation, deadline: u64) {
+    /// Moves the deadline of a reservation that is still open at `now`.
+    pub(super) fn extend(&mut self, reservation: Reservation, deadline: u64, now: u64) {
         if self.find(reservation).is_some_and(|record| !record.expired) {
             let known = &mut self.deadlines[reservation.key as usize];
-            *known = deadline.max(*known);
+            if *known > now {
+                *known = deadline.max(*known);
+            }
         }
     }
 

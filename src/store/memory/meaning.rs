@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Up to this limit, a sliding window of calls keeps the time of every call.
-const EXACT: u64 = 1_024;
+const EXACT: u16 = 1_024;
 
 /// What the store needs to know of a counter while it holds the lock.
 #[derive(Clone, Copy, Debug)]
@@ -22,20 +22,24 @@ pub(super) struct Meaning {
     /// Index of its window's horizon; windows of one length share it.
     pub(super) horizon: u32,
     pub(super) unit: Unit,
-    /// How many times of calls are kept apart: the largest limit claimed so far,
-    /// or 0 if there was none, if one was above [`EXACT`], or if it counts no calls.
-    exact: u32,
-    /// Whether it could keep times apart at all.
-    sliding_calls: bool,
-    /// The largest limit claimed so far.
-    most: u64,
+    /// Whether it could keep the times of calls apart.
+    counts_calls: bool,
+    /// The largest limit claimed so far, at most one more than [`EXACT`].
+    most: u16,
 }
 
 impl Meaning {
-    /// Whether a claim of `limit` would change what is kept.
+    /// A claim above this limit changes what is kept.
     #[inline]
-    pub(super) fn is_widened_by(&self, limit: u64) -> bool {
-        self.sliding_calls && limit > self.most
+    pub(super) fn most(&self) -> u64 {
+        if self.counts_calls && self.most <= EXACT { u64::from(self.most) } else { u64::MAX }
+    }
+
+    /// How many times of calls are kept apart: as many as the largest limit, none
+    /// if there is no limit, or too large a one.
+    #[inline]
+    fn exact(&self) -> usize {
+        if self.most <= EXACT { usize::from(self.most) } else { 0 }
     }
 }
 
@@ -65,9 +69,9 @@ impl Meanings {
         let column = self.columns[place];
         self.columns[place] += 1;
         let horizon = self.horizon_of(key.window);
-        let sliding_calls = key.unit == Unit::Calls && key.window.sliding_nanos().is_some();
+        let counts_calls = key.unit == Unit::Calls && key.window.sliding_nanos().is_some();
         let unit = key.unit;
-        self.list.push(Meaning { family, column, horizon, unit, exact: 0, sliding_calls, most: 0 });
+        self.list.push(Meaning { family, column, horizon, unit, counts_calls, most: 0 });
         self.numbers.insert(key.clone(), id);
         id
     }
@@ -100,15 +104,16 @@ impl Meanings {
     #[inline]
     pub(super) fn until(&mut self, meaning: &Meaning, now: u64, parts: usize) -> u64 {
         let horizon = &mut self.horizons[meaning.horizon as usize];
-        if parts <= meaning.exact as usize { horizon.exact(now) } else { horizon.until(now) }
+        if parts <= meaning.exact() { horizon.exact(now) } else { horizon.until(now) }
     }
 
-    /// Notes a limit for which [`Meaning::is_widened_by`] held.
+    /// Notes a limit, if it is above [`Meaning::most`].
     #[cold]
     pub(super) fn widen(&mut self, id: CounterId, limit: u64) {
-        if let Some(meaning) = self.list.get_mut(id.0 as usize) {
+        let meaning = self.list.get_mut(id.0 as usize);
+        if let Some(meaning) = meaning.filter(|meaning| limit > meaning.most()) {
+            let limit = u16::try_from(limit).unwrap_or(u16::MAX).min(EXACT + 1);
             meaning.most = meaning.most.max(limit);
-            meaning.exact = if meaning.most <= EXACT { meaning.most as u32 } else { 0 };
         }
     }
 }

@@ -40,6 +40,7 @@
 //! ```
 
 mod counter;
+mod found;
 mod held;
 mod horizon;
 mod meaning;

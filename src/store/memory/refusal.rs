@@ -1,44 +1,44 @@
 //! Why there is no room, and when there will be: off the hot path.
 
-use super::{
-    meaning::Meaning,
-    scopes::{NONE, Place},
-    state::{Places, State, asked},
-};
+use super::{found::Found, meaning::Meaning, scopes::NONE, state::State};
 use crate::{
     clock::Timestamp,
     denial::Retry,
-    store::contract::{Hold, Refusal},
+    store::contract::{Hold, Limit, Refusal},
 };
 
 impl State {
     /// Names the first limit without room, and when all of them would have it.
     #[cold]
-    pub(super) fn refusal(&mut self, hold: &Hold<'_>, places: &Places, now: u64) -> Refusal {
-        let mut refusal =
-            Refusal { limit: 0, used: 0, reserved: 0, retry: Retry::WhenInFlightSettles };
-        let mut is_first = true;
+    pub(super) fn refusal(&mut self, hold: &Hold<'_>, found: &Found, now: u64) -> Refusal {
+        self.expire_due();
+        let mut first: Option<Refusal> = None;
+        let mut retry = Retry::WhenInFlightSettles;
         for (index, limit) in hold.limits.iter().enumerate() {
-            let Ok((meaning, place)) = self.limited(hold, places, limit) else { continue };
-            let (used, reserved) = self.used(place, &meaning, now);
-            let ask = asked(hold, places, limit, place);
-            if ask.and_then(|ask| used.checked_add(ask)).is_some_and(|sum| sum <= limit.limit) {
+            let Some((meaning, slot)) = self.limited(hold, found, limit) else { continue };
+            let (used, reserved) = self.scopes.used(slot, meaning.column, now);
+            if found.has_room(hold, limit, used) {
                 continue;
             }
-            if is_first {
-                (refusal.limit, refusal.used, refusal.reserved) = (index, used, reserved);
-                is_first = false;
-            }
-            let most = ask.and_then(|ask| limit.limit.checked_sub(ask));
-            refusal.retry = later(refusal.retry, self.retry(most, &meaning, place, now));
+            first.get_or_insert(Refusal { limit: index, used, reserved, retry });
+            let most = found.asked(hold, limit).and_then(|ask| limit.limit.checked_sub(ask));
+            retry = later(retry, self.retry(most, &meaning, slot, now));
         }
-        refusal
+        let nothing = Refusal { limit: 0, used: 0, reserved: 0, retry };
+        Refusal { retry, ..first.unwrap_or(nothing) }
+    }
+
+    /// The counter and the slot a limit is about.
+    fn limited(&self, hold: &Hold<'_>, found: &Found, limit: &Limit) -> Option<(Meaning, u32)> {
+        let charge = hold.charges.get(usize::from(limit.charge))?;
+        let meaning = self.meanings.find(charge.counter)?;
+        Some((meaning, found.places.get(usize::from(charge.value))?.slot))
     }
 
     /// When no more than `most` will be used.
-    fn retry(&mut self, most: Option<u64>, meaning: &Meaning, place: Place, now: u64) -> Retry {
+    fn retry(&mut self, most: Option<u64>, meaning: &Meaning, slot: u32, now: u64) -> Retry {
         let Some(most) = most else { return Retry::Never };
-        let (used, open) = self.used(place, meaning, now);
+        let (used, open) = self.scopes.used(slot, meaning.column, now);
         let horizon = self.meanings.horizon(meaning);
         if !horizon.slides() {
             return match used - open.min(used) <= most {
@@ -47,10 +47,10 @@ impl State {
                 false => Retry::Never,
             };
         }
-        if place.slot == NONE {
+        if slot == NONE {
             return Retry::Never; // there is nothing that could leave
         }
-        let counter = self.scopes.at(place.slot).counter(meaning.column);
+        let counter = self.scopes.at(slot).counter(meaning.column);
         counter.map_or(Retry::Never, |counter| at(counter.falls_to(most)))
     }
 }

@@ -42,6 +42,15 @@ impl Scope {
         self.counters.get_mut(column as usize)
     }
 
+    /// What the counter in a column has used, and the part of it that is reserved.
+    #[inline]
+    pub(super) fn used(&mut self, column: u32, now: u64) -> (u64, u64) {
+        self.counter(column).map_or((0, 0), |counter| {
+            counter.roll(now);
+            (counter.used(), counter.open())
+        })
+    }
+
     /// The counter in a column.
     #[inline]
     pub(super) fn counter_or_new(&mut self, column: u32) -> &mut Counter {
@@ -61,18 +70,34 @@ struct Family {
 }
 
 /// Where a value's counters are, or will be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
+    hash: u64,
     /// [`NONE`] while there is no such scope.
     pub(super) slot: u32,
     /// [`NONE`] for a value that nothing is charged for.
     pub(super) family: u32,
     /// Whether it is the shared scope of newcomers.
-    pub(super) other: bool,
+    other: bool,
 }
 
 impl Place {
-    pub(super) const UNUSED: Self = Self { slot: NONE, family: NONE, other: false };
+    /// The place of a value that nothing is charged for so far.
+    pub(super) fn unused(hash: u64) -> Self {
+        Self { hash, slot: NONE, family: NONE, other: false }
+    }
+
+    /// Whether it will be a scope of its own, and is not one yet.
+    #[inline]
+    pub(super) fn is_new(&self) -> bool {
+        self.slot == NONE && !self.other
+    }
+
+    /// Whether both may be the same scope; two new ones are if their values are equal.
+    #[inline]
+    pub(super) fn may_be(&self, other: &Self) -> bool {
+        self.slot == other.slot && self.family == other.family && self.other == other.other
+    }
 }
 
 /// All scopes.
@@ -114,13 +139,15 @@ impl Scopes {
     /// Finds the place of a value. `newcomers` are those of the same call that
     /// will need room too.
     #[inline]
-    pub(super) fn place(&self, family: u32, value: &str, hash: u64, newcomers: usize) -> Place {
+    pub(super) fn locate(&self, place: &mut Place, family: u32, value: &str, newcomers: usize) {
+        place.family = family;
         let workspace = self.families[family as usize].workspace;
-        let slot = if workspace != NONE { workspace } else { self.find(family, value, hash) };
-        if slot == NONE && self.labelled.saturating_add(newcomers) >= self.most {
-            return Place { slot: self.find_other(family), family, other: true };
+        place.slot =
+            if workspace != NONE { workspace } else { self.find(family, value, place.hash) };
+        if place.slot == NONE && self.labelled.saturating_add(newcomers) >= self.most {
+            place.slot = self.find_other(family);
+            place.other = true;
         }
-        Place { slot, family, other: false }
     }
 
     #[cold]
@@ -142,11 +169,12 @@ impl Scopes {
 
     /// The slot of a place, made if there is none yet.
     #[inline]
-    pub(super) fn ensure(&mut self, place: Place, value: &str) -> u32 {
+    pub(super) fn ensure(&mut self, place: &Place, value: &str) -> u32 {
         if place.slot != NONE { place.slot } else { self.create(place, value) }
     }
 
-    fn create(&mut self, place: Place, value: &str) -> u32 {
+    #[cold]
+    fn create(&mut self, place: &Place, value: &str) -> u32 {
         let key = if place.other { Names::OTHER } else { value };
         let hash = hash_of(&self.hasher, key);
         // The same call may name a newcomer twice.
@@ -163,10 +191,21 @@ impl Scopes {
         slot
     }
 
+    /// The scope in a slot, unless that is [`NONE`].
+    #[inline]
+    pub(super) fn get(&mut self, slot: u32) -> Option<&mut Scope> {
+        self.slab.get_mut(slot)
+    }
+
     /// The scope in a slot that [`ensure`](Self::ensure) returned.
     #[inline]
     pub(super) fn at(&mut self, slot: u32) -> &mut Scope {
         &mut self.slab[slot]
+    }
+
+    /// What a counter has used, and the part of it that is reserved.
+    pub(super) fn used(&mut self, slot: u32, column: u32, now: u64) -> (u64, u64) {
+        if slot == NONE { (0, 0) } else { self.at(slot).used(column, now) }
     }
 
     /// How many slots there are to sweep over.

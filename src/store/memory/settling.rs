@@ -2,7 +2,7 @@
 
 use super::{
     held::{Entry, Record},
-    scopes::{NONE, Scopes},
+    scopes::{NONE, Place, Scopes},
     state::State,
 };
 use crate::{
@@ -16,23 +16,25 @@ impl State {
     pub(super) fn settle(&mut self, reservation: Reservation, cost: u64, at: Timestamp) {
         let now = self.advance(at);
         let Some(record) = self.held.find(reservation) else { return };
-        for entry in &record.entries {
-            let Some(meaning) = self.meanings.find(entry.counter) else { continue };
-            let kept = if meaning.unit == Unit::Cost { cost } else { entry.amount };
-            let refund = entry.amount.saturating_sub(kept);
-            let open = if record.expired { 0 } else { entry.amount };
-            let scope = self.scopes.at(entry.slot);
-            scope.held_by -= 1;
-            let counter = scope.counter_or_new(meaning.column);
-            counter.close(entry.until, now, open, refund);
-            if kept > entry.amount {
-                let horizon = self.meanings.horizon(&meaning);
-                // A period is charged for the calls that began in it; a sliding
-                // window takes an overrun when it becomes known.
-                let until = if horizon.slides() { horizon.until(now) } else { entry.until };
-                if until > now {
-                    counter.roll(now);
-                    counter.add(until, kept - entry.amount);
+        for run in record.entries.chunk_by(|one, next| one.slot == next.slot) {
+            let Some(scope) = run.first().map(|entry| self.scopes.at(entry.slot)) else { continue };
+            for entry in run {
+                scope.held_by -= 1;
+                let Some(meaning) = self.meanings.find(entry.counter) else { continue };
+                let kept = if meaning.unit == Unit::Cost { cost } else { entry.amount };
+                let refund = entry.amount.saturating_sub(kept);
+                let open = if record.expired { 0 } else { entry.amount };
+                let counter = scope.counter_or_new(meaning.column);
+                counter.close(entry.until, now, open, refund);
+                if kept > entry.amount {
+                    let horizon = self.meanings.horizon(&meaning);
+                    // A period is charged for the calls that began in it; a sliding
+                    // window takes an overrun when it becomes known.
+                    let until = if horizon.slides() { horizon.until(now) } else { entry.until };
+                    if until > now {
+                        counter.roll(now);
+                        counter.add(until, kept - entry.amount);
+                    }
                 }
             }
         }
@@ -44,10 +46,10 @@ impl State {
         let now = self.advance(at);
         let Some(record) = self.held.find(reservation) else { return };
         for entry in &record.entries {
-            let Some(meaning) = self.meanings.find(entry.counter) else { continue };
-            let open = if record.expired { 0 } else { entry.amount };
             let scope = self.scopes.at(entry.slot);
             scope.held_by -= 1;
+            let Some(meaning) = self.meanings.find(entry.counter) else { continue };
+            let open = if record.expired { 0 } else { entry.amount };
             let counter = scope.counter_or_new(meaning.column);
             counter.close(entry.until, now, open, entry.amount);
         }
@@ -74,13 +76,15 @@ impl State {
     /// Changes what is settled on one counter. The caller has checked the number.
     pub(super) fn adjust(&mut self, adjustment: &Adjustment<'_>, hash: u64) {
         let now = self.advance(adjustment.at);
+        self.expire_due();
         let Some(meaning) = self.meanings.find(adjustment.counter) else { return };
-        let place = self.scopes.place(meaning.family, adjustment.value, hash, 0);
+        let mut place = Place::unused(hash);
+        self.scopes.locate(&mut place, meaning.family, adjustment.value, 0);
         if place.slot == NONE && adjustment.delta <= 0 {
             return; // there is nothing to take from
         }
         let amount = adjustment.delta.unsigned_abs();
-        let slot = self.scopes.ensure(place, adjustment.value);
+        let slot = self.scopes.ensure(&place, adjustment.value);
         let counter = self.scopes.at(slot).counter_or_new(meaning.column);
         counter.roll(now);
         if adjustment.delta < 0 {

@@ -1,20 +1,25 @@
 //! All that is behind the lock: check everything, book everything.
 
 use hashbrown::DefaultHashBuilder;
-use smallvec::{SmallVec, smallvec};
 
 use super::{
+    found::{Found, Spot},
     held::{Entry, Held},
-    meaning::{Meaning, Meanings},
+    meaning::Meanings,
     scopes::{NONE, Place, Scopes},
     sweep::Sweep,
 };
 use crate::{
     clock::Timestamp,
     store::contract::{
-        CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation, ReserveError, StoreError,
+        CounterId, CounterKey, Hold, Reading, Refusal, Reservation, ReserveError, StoreError,
     },
 };
+
+/// An expired reservation does not change what is used, only how much of that is
+/// reserved. So calls that are admitted look for deadlines this seldom; who reads
+/// a counter or is refused sees all of them.
+const LOOK: u64 = 1_000_000_000;
 
 /// The counters, the scopes that have them, and the reservations on them.
 #[derive(Debug)]
@@ -25,12 +30,11 @@ pub(super) struct State {
     pub(super) sweep: Sweep,
     /// The latest time seen.
     now: u64,
-    /// When the next deadline or the next sweep is due.
+    /// Before this time, nobody looks for deadlines without need.
+    next_look: u64,
+    /// When to look for deadlines or to sweep again.
     next_chore: u64,
 }
-
-/// Where the values of a hold are.
-pub(super) type Places = SmallVec<[Place; 8]>;
 
 impl State {
     pub(super) fn new(hasher: DefaultHashBuilder, most_scopes: usize) -> Self {
@@ -40,6 +44,7 @@ impl State {
             held: Held::default(),
             sweep: Sweep::default(),
             now: 0,
+            next_look: 0,
             next_chore: 0,
         }
     }
@@ -67,146 +72,136 @@ impl State {
 
     #[cold]
     fn do_chores(&mut self, now: u64) {
-        if now >= self.held.next_deadline() {
+        if now >= self.held.next_deadline().max(self.next_look) {
             self.expire(now);
+            self.next_look = now.saturating_add(LOOK);
         }
         self.sweep.run(&mut self.scopes, now);
-        self.next_chore = self.sweep.next().min(self.held.next_deadline());
+        self.next_chore = self.sweep.next().min(self.held.next_deadline().max(self.next_look));
+    }
+
+    /// Brings what is reserved up to date, for whoever is going to look at it.
+    pub(super) fn expire_due(&mut self) {
+        if self.now >= self.held.next_deadline() {
+            self.expire(self.now);
+        }
     }
 
     pub(super) fn reserve(
         &mut self,
         hold: &Hold<'_>,
-        hashes: &[u64],
+        found: &mut Found,
     ) -> Result<Reservation, ReserveError> {
         let now = self.advance(hold.at);
-        let places = self.places(hold, hashes)?;
+        self.find(hold, found, now).map_err(senseless)?;
         let mut widens = false;
         for limit in hold.limits {
-            let (meaning, place) = self.limited(hold, &places, limit)?;
-            widens |= meaning.is_widened_by(limit.limit);
-            if !self.has_room(hold, &places, limit, &meaning, place, now) {
-                return Err(ReserveError::Refused(self.refusal(hold, &places, now)));
+            let Some(spot) = found.spots.get(usize::from(limit.charge)) else {
+                return Err(senseless("a limit on a charge that is not there"));
+            };
+            if !found.has_room(hold, limit, spot.used) {
+                return Err(ReserveError::Refused(self.refusal(hold, found, now)));
             }
+            widens |= limit.limit > spot.most;
         }
         if widens {
-            self.widen(hold);
+            self.widen(hold, found, now);
         }
-        Ok(self.book(hold, &places, now))
+        Ok(self.book(hold, found))
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
-    pub(super) fn peek(&mut self, hold: &Hold<'_>, hashes: &[u64]) -> Option<Refusal> {
+    pub(super) fn peek(&mut self, hold: &Hold<'_>, found: &mut Found) -> Option<Refusal> {
         let now = self.advance(hold.at);
-        let places = self.places(hold, hashes).ok()?;
+        self.find(hold, found, now).ok()?;
         let is_full = hold.limits.iter().any(|limit| {
-            let found = self.limited(hold, &places, limit);
-            found.is_ok_and(|(meaning, place)| {
-                !self.has_room(hold, &places, limit, &meaning, place, now)
-            })
+            let spot = found.spots.get(usize::from(limit.charge));
+            spot.is_some_and(|spot| !found.has_room(hold, limit, spot.used))
         });
-        is_full.then(|| self.refusal(hold, &places, now))
+        is_full.then(|| self.refusal(hold, found, now))
     }
 
-    /// Finds every value that is charged for, and checks that the hold makes sense.
+    /// Looks up every counter that is charged, and checks that the hold makes sense.
     #[inline]
-    fn places(&self, hold: &Hold<'_>, hashes: &[u64]) -> Result<Places, ReserveError> {
-        let mut places: Places = smallvec![Place::UNUSED; hold.values.len()];
+    fn find(&mut self, hold: &Hold<'_>, found: &mut Found, now: u64) -> Result<(), &'static str> {
         let mut newcomers = 0;
-        for charge in hold.charges {
-            let Some(meaning) = self.meanings.find(charge.counter) else {
-                return Err(senseless("a charge on a counter of another store"));
-            };
-            let at = usize::from(charge.value);
-            let (Some(place), Some(hash)) = (places.get_mut(at), hashes.get(at)) else {
-                return Err(senseless("a charge for a value that is not there"));
-            };
-            if place.family == meaning.family {
-                continue;
+        for run in hold.charges.chunk_by(|one, next| one.value == next.value) {
+            let mut scope = None;
+            let mut family = NONE;
+            for charge in run {
+                let Some(meaning) = self.meanings.find(charge.counter) else {
+                    return Err("a charge on a counter of another store");
+                };
+                if meaning.family != family {
+                    let at = usize::from(charge.value);
+                    let (Some(place), Some(value)) =
+                        (found.places.get_mut(at), hold.values.get(at))
+                    else {
+                        return Err("a charge for a value that is not there");
+                    };
+                    family = meaning.family;
+                    if place.family == NONE {
+                        self.scopes.locate(place, family, value, newcomers);
+                        newcomers += usize::from(place.is_new());
+                    }
+                    if place.family != family {
+                        return Err("one value for counters of different labels");
+                    }
+                    scope = self.scopes.get(place.slot);
+                }
+                let counter = scope.as_mut().and_then(|scope| scope.counter(meaning.column));
+                let (used, parts) = counter.map_or((0, 1), |counter| {
+                    counter.roll(now);
+                    (counter.used(), counter.parts())
+                });
+                let until = self.meanings.until(&meaning, now, parts);
+                let column = meaning.column;
+                found.spots.push(Spot { used, most: meaning.most(), until, column });
             }
-            if place.family != NONE {
-                return Err(senseless("one value for counters of different labels"));
-            }
-            *place = self.scopes.place(meaning.family, hold.values[at], *hash, newcomers);
-            newcomers += usize::from(place.slot == NONE && !place.other);
         }
-        Ok(places)
+        found.is_shared = found.has_sharers();
+        Ok(())
     }
 
-    /// The counter and the place a limit is about.
-    #[inline]
-    pub(super) fn limited(
-        &self,
-        hold: &Hold<'_>,
-        places: &Places,
-        limit: &Limit,
-    ) -> Result<(Meaning, Place), ReserveError> {
-        let charge = hold.charges.get(usize::from(limit.charge));
-        let found = charge.and_then(|charge| {
-            let meaning = self.meanings.find(charge.counter)?;
-            Some((meaning, *places.get(usize::from(charge.value))?))
-        });
-        found.ok_or_else(|| senseless("a limit on a charge that is not there"))
-    }
-
-    #[inline]
-    fn has_room(
-        &mut self,
-        hold: &Hold<'_>,
-        places: &Places,
-        limit: &Limit,
-        meaning: &Meaning,
-        place: Place,
-        now: u64,
-    ) -> bool {
-        let ask = asked(hold, places, limit, place);
-        let used = self.used(place, meaning, now).0;
-        ask.and_then(|ask| used.checked_add(ask)).is_some_and(|sum| sum <= limit.limit)
-    }
-
-    /// What a counter has used, and the part of it that is reserved.
-    #[inline]
-    pub(super) fn used(&mut self, place: Place, meaning: &Meaning, now: u64) -> (u64, u64) {
-        if place.slot == NONE {
-            return (0, 0);
-        }
-        self.scopes.at(place.slot).counter(meaning.column).map_or((0, 0), |counter| {
-            counter.roll(now);
-            (counter.used(), counter.open())
-        })
-    }
-
+    /// Prepares counters for limits larger than any before.
     #[cold]
-    fn widen(&mut self, hold: &Hold<'_>) {
+    fn widen(&mut self, hold: &Hold<'_>, found: &mut Found, now: u64) {
         for limit in hold.limits {
-            let Some(charge) = hold.charges.get(usize::from(limit.charge)) else { continue };
-            if self.meanings.find(charge.counter).is_some_and(|one| one.is_widened_by(limit.limit))
-            {
+            if let Some(charge) = hold.charges.get(usize::from(limit.charge)) {
                 self.meanings.widen(charge.counter, limit.limit);
             }
         }
+        for (charge, spot) in hold.charges.iter().zip(&mut found.spots) {
+            let Some(meaning) = self.meanings.find(charge.counter) else { continue };
+            let place = found.places.get(usize::from(charge.value));
+            let scope = place.and_then(|place| self.scopes.get(place.slot));
+            let counter = scope.and_then(|scope| scope.counter(meaning.column));
+            let parts = counter.map_or(1, |counter| counter.parts());
+            spot.until = self.meanings.until(&meaning, now, parts);
+        }
     }
 
+    /// Books what [`find`](Self::find) found.
     #[inline]
-    fn book(&mut self, hold: &Hold<'_>, places: &Places, now: u64) -> Reservation {
+    fn book(&mut self, hold: &Hold<'_>, found: &Found) -> Reservation {
         let deadline = before_the_end(hold.deadline);
-        self.next_chore = self.next_chore.min(deadline);
+        self.next_chore = self.next_chore.min(deadline.max(self.next_look));
         let (reservation, record) = self.held.open(deadline);
-        for charge in hold.charges {
-            let at = usize::from(charge.value);
-            let (Some(meaning), Some(place)) = (self.meanings.find(charge.counter), places.get(at))
-            else {
-                continue; // `places` has checked both
+        let mut spots = found.spots.iter();
+        for run in hold.charges.chunk_by(|one, next| one.value == next.value) {
+            let at = run.first().map_or(0, |charge| usize::from(charge.value));
+            let (Some(place), Some(value)) = (found.places.get(at), hold.values.get(at)) else {
+                continue; // `find` would have refused it
             };
-            let slot = self.scopes.ensure(*place, hold.values[at]);
+            let slot = self.scopes.ensure(place, value);
             let scope = self.scopes.at(slot);
-            scope.held_by += 1;
-            let counter = scope.counter_or_new(meaning.column);
-            counter.roll(now);
-            let until = self.meanings.until(&meaning, now, counter.parts());
-            let until = counter.reserve(until, charge.amount);
-            let (counter, amount) = (charge.counter, charge.amount);
-            record.entries.push(Entry { slot, counter, amount, until });
+            for (charge, spot) in run.iter().zip(&mut spots) {
+                scope.held_by += 1;
+                let counter = scope.counter_or_new(spot.column);
+                let until = counter.reserve(spot.until, charge.amount);
+                let (counter, amount) = (charge.counter, charge.amount);
+                record.entries.push(Entry { slot, counter, amount, until });
+            }
         }
         reservation
     }
@@ -222,10 +217,12 @@ impl State {
         at: Timestamp,
     ) -> Result<Reading, StoreError> {
         let now = self.advance(at);
+        self.expire_due();
         let unknown = || StoreError::new("a counter of another store");
         let meaning = self.meanings.find(counter).ok_or_else(unknown)?;
-        let place = self.scopes.place(meaning.family, value, hash, 0);
-        let (used, open) = self.used(place, &meaning, now);
+        let mut place = Place::unused(hash);
+        self.scopes.locate(&mut place, meaning.family, value, 0);
+        let (used, open) = self.scopes.used(place.slot, meaning.column, now);
         let reserved = open.min(used);
         let horizon = self.meanings.horizon(&meaning);
         let resets_at = horizon.is_calendar().then(|| Timestamp::from_nanos(horizon.until(now)));
@@ -234,36 +231,13 @@ impl State {
 
     /// Moves a deadline to a later time, unless it has passed already.
     pub(super) fn extend(&mut self, reservation: Reservation, deadline: Timestamp) {
-        self.held.extend(reservation, before_the_end(deadline));
+        self.held.extend(reservation, before_the_end(deadline), self.now);
     }
 }
 
 /// A time at which "for ever" has not come yet.
 pub(super) fn before_the_end(time: Timestamp) -> u64 {
     time.as_nanos().min(u64::MAX - 1)
-}
-
-/// What a hold asks of the counter of a limit, or `None` above `u64::MAX`.
-///
-/// Two values that share a scope, as newcomers above the cap do, share its counters
-/// as well: then what the other one is charged comes on top.
-#[inline]
-pub(super) fn asked(hold: &Hold<'_>, places: &Places, limit: &Limit, place: Place) -> Option<u64> {
-    let sharers = places.iter().filter(|other| **other == place).count();
-    if sharers > 1 { asked_by_all(hold, places, limit, place) } else { Some(limit.ask) }
-}
-
-#[cold]
-fn asked_by_all(hold: &Hold<'_>, places: &Places, limit: &Limit, place: Place) -> Option<u64> {
-    let own = hold.charges.get(usize::from(limit.charge))?;
-    let value = |index: u8| hold.values.get(usize::from(index));
-    let others = hold.charges.iter().enumerate().filter(|(index, charge)| {
-        *index != usize::from(limit.charge)
-            && charge.counter == own.counter
-            && places.get(usize::from(charge.value)) == Some(&place)
-            && (place.slot != NONE || place.other || value(charge.value) == value(own.value))
-    });
-    others.map(|(_, charge)| charge.amount).try_fold(limit.ask, u64::checked_add)
 }
 
 fn senseless(what: &str) -> ReserveError {

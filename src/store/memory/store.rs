@@ -3,9 +3,9 @@
 use std::fmt;
 
 use hashbrown::DefaultHashBuilder;
-use smallvec::SmallVec;
 
 use super::{
+    found::Found,
     scopes::hash_of,
     state::State,
     sync::{Mutex, MutexGuard},
@@ -62,19 +62,16 @@ impl MemoryStore {
     /// [`ReserveError::Refused`] if a limit has no room. [`ReserveError::Unavailable`]
     /// if the hold makes no sense, for example names a counter of another store.
     pub fn reserve_now(&self, hold: &Hold<'_>) -> Result<Reservation, ReserveError> {
-        let hashes = self.hashes(hold);
-        self.lock().reserve(hold, &hashes)
+        let mut found = Found::default();
+        found.hash(hold.values, &self.hasher);
+        self.lock().reserve(hold, &mut found)
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
     pub fn peek(&self, hold: &Hold<'_>) -> Option<Refusal> {
-        let hashes = self.hashes(hold);
-        self.lock().peek(hold, &hashes)
-    }
-
-    /// Hashing is done before the lock is taken.
-    fn hashes(&self, hold: &Hold<'_>) -> SmallVec<[u64; 8]> {
-        hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect()
+        let mut found = Found::default();
+        found.hash(hold.values, &self.hasher);
+        self.lock().peek(hold, &mut found)
     }
 
     /// [`Store::read`] without the detour of an [`Answer`].
@@ -104,7 +101,9 @@ impl MemoryStore {
 
     /// How many reservations are neither settled, released nor past their deadline.
     pub fn open_reservations(&self) -> usize {
-        self.lock().held.open_count()
+        let mut state = self.lock();
+        state.expire_due();
+        state.held.open_count()
     }
 
     /// How many label values have counters of their own.
@@ -186,7 +185,8 @@ impl Store for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.expire_due();
         f.debug_struct("MemoryStore")
             .field("scopes", &state.scopes.labelled())
             .field("open_reservations", &state.held.open_count())
