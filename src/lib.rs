@@ -1,5 +1,51 @@
-//! driftlock
+//! A [Tower](https://docs.rs/tower) layer that keeps what a service spends on LLM calls under hard caps.
+//!
+//! [`DriftlockLayer`] goes around an **outbound** HTTP client. Each call is read, decided by the ordered
+//! rules of a [`Policy`], its estimated cost reserved, and settled to the real usage when the response,
+//! streamed or not, ends or is dropped. A cap holds under any concurrency, and every path settles exactly
+//! once.
+//!
+//! # From here
+//! - **Getting started**: [`DriftlockLayer`] has a complete example; [`PolicyBuilder`] lists every setting
+//!   with its default.
+//! - **Rules**: [`rule`], the eight built-in ones and your own: [`Rule`], [`rule_fn`], [`Claim`].
+//! - **For whom**: [`labels`].
+//! - **Prices**: [`price`]; **which requests are calls**: [`provider`].
+//! - **What came of a call**: [`Error`] and [`Denial`]; [`Receipt`] and [`Settled`]; [`Policy::spend`].
+//! - **Other request types**: [`carrier`]; **without a layer**: [`Policy::admit`].
+//! - **Other stores**: [`store`]; **time in tests**: [`ManualClock`].
+//! - **How it works**: [`design`].
+//!
+//! # Example
+//! ```
+//! use std::time::Duration;
+//! use driftlock::{DriftlockLayer, MaxCostPerRequest, MonthlyBudget, Policy, Usd, VelocityLimit};
+//! use tower::ServiceBuilder;
+//!
+//! # use bytes::Bytes; use http::{Request, Response}; use http_body_util::Full;
+//! # let http_client = tower::service_fn(|_: Request<Full<Bytes>>| async {
+//! #     Ok::<_, std::io::Error>(Response::new(Full::<Bytes>::default()))
+//! # });
+//! let policy = Policy::builder()
+//!     .rule(MonthlyBudget::new(Usd::dollars(100)))
+//!     .rule(MaxCostPerRequest::new(Usd::cents(10)))
+//!     .rule(VelocityLimit::new(60, Duration::from_secs(60)))
+//!     .build()?;
+//! let client = ServiceBuilder::new().layer(DriftlockLayer::new(policy)).service(http_client);
+//! # fn is_service<S: tower::Service<Request<Full<Bytes>>>>(_: S) {}
+//! # is_service(client);
+//! # Ok::<(), driftlock::BuildError>(())
+//! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
+/// The README's code compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
+#[doc = include_str!("docs/design.md")]
+pub mod design {}
 
 // ground: words
 mod call;

@@ -111,6 +111,21 @@ pub(crate) fn forgetful(rule: &str, workspace: &str) {
          process only; `.ephemeral_ok()` says that this is meant");
 }
 
+/// The price book is older than it should be.
+pub(crate) fn stale_prices(as_of: &str) {
+    warn!(target: "driftlock", { as_of }, "the price book is more than 90 days old");
+}
+
+/// Two stores count one workspace.
+pub(crate) fn twins(workspace: &str) {
+    warn!(
+        target: "driftlock",
+        { workspace },
+        "two stores in memory count this workspace apart, so its limits hold for each alone; share one \
+         with `.memory_store(…)`, or give the policies different workspaces"
+    );
+}
+
 /// Settled spend was changed by hand.
 pub(crate) fn adjusted(scope: &Scope, window: Window, delta_nanos: i64, reason: &str) {
     info!(target: "driftlock", { %scope, %window, delta_nanos, reason }, "adjusted");

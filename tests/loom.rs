@@ -22,7 +22,7 @@ fn counter(store: &MemoryStore, label: Option<&str>, window: Window) -> CounterI
 }
 
 fn reserve(store: &MemoryStore, counter: CounterId, amount: u64, at: u64) -> Option<Reservation> {
-    let answer = store.reserve_now(Hold {
+    let answer = store.reserve_now(&Hold {
         values: &["ada"],
         charges: &[Charge { counter, value: 0, amount }],
         limits: &[Limit { charge: 0, ask: amount, limit: 100 }],

@@ -16,6 +16,7 @@ use super::{
     plan::Plan,
     pricing::Prices,
     status::Tally,
+    twins,
 };
 use crate::{
     claim::Unit,
@@ -305,6 +306,12 @@ impl PolicyBuilder {
         }
         self.steps.iter().try_for_each(|(name, step)| check(name, step))?;
         self.warn_if_forgetful();
+        if self.prices.is_stale(self.clock.now()) {
+            telemetry::stale_prices(self.prices.as_of());
+        }
+        if let StoreHandle::Memory(store) = &self.store {
+            twins::note(&self.workspace, store);
+        }
         let store = self.store.get();
         let plan = Plan::new(self.workspace, self.tracked, self.steps, store)
             .ok_or(BuildError::TooMany)?;

@@ -36,6 +36,7 @@ mod reserve;
 mod settings;
 mod settle;
 mod status;
+mod twins;
 
 pub use admit::Policy;
 pub(crate) use admit::{Admission, Inner};

@@ -118,6 +118,26 @@ impl Permit {
         }
     }
 
+    /// A permit of a policy that is off: it settles nothing and tells nobody.
+    pub(super) fn unmetered(policy: Arc<Inner>, call: &Call) -> Self {
+        Self {
+            policy,
+            reservation: None,
+            version: 0,
+            entry: None,
+            reserved: Usd::ZERO,
+            bound: Bound::Assumed,
+            provider: call.provider().clone(),
+            phase: Phase::Held,
+            seen: Observed::default(),
+            deadline: Timestamp::MAX,
+            ended: true,
+            reply: Reply { format: Format::OpenAiChat, hides_usage: false },
+            receipt: None,
+            span: Span::none(),
+        }
+    }
+
     /// What was reserved: the estimate.
     pub fn reserved(&self) -> Usd {
         self.reserved

@@ -1,6 +1,9 @@
 //! What a call may cost, and what it did cost, by the policy's prices and settings.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
 use crate::{
@@ -56,7 +59,10 @@ impl Policy {
     /// Prices a call for the first time.
     pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
         let mut progress = Progress::new(self.0.prices.current().0);
-        match self.quote(call, progress.version) {
+        // The estimator may be the user's.
+        let quote = catch_unwind(AssertUnwindSafe(|| self.quote(call, progress.version)));
+        let failed = || Err(Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked"));
+        match quote.unwrap_or_else(|_| failed()) {
             Ok(quote) => progress.quote = quote,
             Err(deny) => self.deny(None, deny, call, &mut progress)?,
         }
@@ -84,6 +90,16 @@ impl Policy {
             true => Usd::ZERO,
             false => price.ceiling(input, output, &asked).max(Usd::nanos(1)),
         };
+        let cost = call.fallback_models().iter().try_fold(cost, |dearest, model| {
+            let ceiling = |price: &Price| price.ceiling(input, output, &asked);
+            let listed = book.find(call.provider(), model).map(|id| book.entry(id));
+            match (listed, &settings.unknown_price) {
+                (Some(entry), _) => Ok(dearest.max(ceiling(entry.price_at(call.at())))),
+                (None, UnknownPrice::Assume(price)) => Ok(dearest.max(ceiling(price))),
+                (None, UnknownPrice::Allow) => Ok(dearest),
+                (None, UnknownPrice::Deny) => Err(unknown_price(model, call.provider())),
+            }
+        })?;
         let bound = match (input_bound, output_bound) {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,
@@ -164,6 +180,16 @@ impl Inner {
         }
         .or(Some(Usd::ZERO))
     }
+}
+
+/// Says which model has no price, and the three ways out.
+pub(super) fn unknown_price(model: &str, provider: &Provider) -> Deny {
+    let reason = format!(
+        "the model `{model}` of {provider} has no known price; give it one \
+         (`PriceBook::overlay().model(…)`), name a model it is priced like (`.alias(…)`), or let the \
+         policy take one for all (`.unknown_price(UnknownPrice::Assume(…))`)",
+    );
+    Deny::of_kind(DenialKind::UnknownPrice, reason)
 }
 
 /// What of a call moves its price.

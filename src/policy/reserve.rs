@@ -10,6 +10,7 @@ use super::{
     decide::{Claimed, Progress},
     permit::Grant,
     plan::MOST,
+    pricing::unknown_price,
 };
 use crate::{
     call::Call,
@@ -110,7 +111,9 @@ impl Policy {
     ) -> Result<Option<SmolStr>, Denial> {
         if !progress.quote.known {
             match self.0.settings.unknown_price {
-                UnknownPrice::Deny => self.deny(None, unknown_price(call), call, progress)?,
+                UnknownPrice::Deny => {
+                    self.deny(None, unknown_price(call.model(), call.provider()), call, progress)?
+                }
                 UnknownPrice::Allow | UnknownPrice::Assume(_) => telemetry::unpriced(call),
             }
         }
@@ -314,17 +317,6 @@ impl Policy {
         };
         Ok(Permit::new(Arc::clone(&self.0), call, grant))
     }
-}
-
-fn unknown_price(call: &Call) -> Deny {
-    let reason = format!(
-        "the model `{}` of {} has no known price; give it one (`PriceBook::overlay().model(…)`), name a \
-         model it is priced like (`.alias(…)`), or let the policy take one for all \
-         (`.unknown_price(UnknownPrice::Assume(…))`)",
-        call.model(),
-        call.provider(),
-    );
-    Deny::of_kind(DenialKind::UnknownPrice, reason)
 }
 
 fn bad_claim(claim: &Claim) -> Deny {

@@ -194,7 +194,12 @@ impl Settings {
             .filter_map(|error| error.downcast_ref::<std::io::Error>())
             .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
         };
-        !self.hidden_retries && (refused() || self.nothing_sent.iter().any(|says| says(error)))
+        let recognised = || {
+            let says = || self.nothing_sent.iter().any(|says| says(error));
+            // A classifier that panics has recognised nothing.
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(says)).unwrap_or(false)
+        };
+        !self.hidden_retries && (refused() || recognised())
     }
 }
 

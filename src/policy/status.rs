@@ -45,7 +45,7 @@ pub struct Stats {
     pub admitted_assumed: u64,
     /// Denied, unreadable, or without an answer of the store.
     pub denied: u64,
-    /// Admitted without the label that a rule counts by.
+    /// How often a rule met a call without the label it counts by.
     pub unlabelled: u64,
     /// Settled at the estimate because no usage was reported.
     pub estimated: u64,

@@ -3,8 +3,8 @@
 //! [`Routes`] says from the head of a request what it is: a call whose usage can be
 //! read, something free, or something whose cost cannot be known. A metered call has
 //! an [`Endpoint`], whose [`Format`] reads the body into a [`Call`](crate::Call) and
-//! a [`Layout`], the places where a policy may have to write: the model, the output
-//! maximum, the ask for usage. [`prepare`] writes there and leaves every other byte
+//! a layout, the places where a policy may have to write: the model, the output
+//! maximum, the ask for usage. What is written goes there and leaves every other byte
 //! alone.
 //!
 //! A format is one file with one function `read`; it appears in [`Format`], in the

@@ -151,6 +151,9 @@ fn misfit(target: &Entry, view: View<'_>) -> Option<&'static str> {
         () if view.call.operation() == Operation::Embeddings => {
             (!abilities.embeddings).then_some("does not embed")
         }
+        () if !view.call.fallback_models().is_empty() => {
+            Some("would leave the call's list of fallback models as it is")
+        }
         () if !abilities.chat => Some("does not answer in text"),
         () if needs.tools && !abilities.tools => Some("cannot use tools"),
         () if needs.media && !abilities.media => Some("cannot take the call's media"),
