@@ -54,6 +54,7 @@ mod clock;
 mod denial;
 mod error;
 pub mod labels;
+mod settled;
 mod unreadable;
 mod usage;
 mod usd;
@@ -99,7 +100,7 @@ pub use labels::{CaptureLayer, Labels};
 pub use layer::DriftlockLayer;
 pub use policy::{
     BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Permit, Policy,
-    PolicyBuilder, Receipt, Settings, Settled, SettledHow, Spend, Stats, UnknownPrice,
+    PolicyBuilder, Receipt, Settings, Spend, Stats, UnknownPrice,
 };
 pub use price::{Asked, Entry, EntryId, Overlay, Price, PriceBook, PriceError, Region, Tier};
 pub use provider::{Endpoint, Format, Route, Routes};
@@ -109,6 +110,7 @@ pub use rule::{
     Verdict, rule_fn,
 };
 pub use service::Driftlock;
+pub use settled::{Settled, SettledHow};
 pub use store::{MemoryStore, StoreError};
 pub use unreadable::Unreadable;
 pub use usage::Usage;

@@ -10,7 +10,7 @@ use std::{
 use smol_str::SmolStr;
 
 use super::{
-    InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Policy, Settings, Settled,
+    InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Policy, Settings,
     UnknownPrice,
     admit::{Inner, StoreHandle},
     plan::Plan,
@@ -27,6 +27,7 @@ use crate::{
     price::PriceBook,
     provider::Routes,
     rule::{Counted, IntoRule, Step, Token},
+    settled::Settled,
     store::{MemoryStore, Store},
     telemetry,
     window::Window,

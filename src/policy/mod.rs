@@ -42,7 +42,7 @@ pub use admit::Policy;
 pub(crate) use admit::{Admission, Inner};
 pub use builder::{BuildError, PolicyBuilder};
 pub use permit::Permit;
-pub use receipt::{Receipt, Settled, SettledHow};
+pub use receipt::Receipt;
 pub use settings::{
     InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Settings, UnknownPrice,
 };

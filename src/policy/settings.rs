@@ -2,13 +2,13 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use super::Settled;
 use crate::{
     error::BoxError,
     estimate::{OpenEnded, OutputBound},
     labels::Labels,
     price::Price,
     provider::Routes,
+    settled::Settled,
 };
 
 /// Whether a policy enforces, only watches, or does nothing.

@@ -1,7 +1,12 @@
 //! Every end of a call has a rule.
 
-use super::{OnAbandoned, OnAmbiguous, Permit, Settled, SettledHow, permit::Phase};
-use crate::{clock::Timestamp, telemetry, usd::Usd};
+use super::{OnAbandoned, OnAmbiguous, Permit, permit::Phase};
+use crate::{
+    clock::Timestamp,
+    settled::{Settled, SettledHow},
+    telemetry,
+    usd::Usd,
+};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
