@@ -279,6 +279,19 @@ fn a_deadline_settles_and_a_late_settle_corrects<S: Store>(make: fn() -> S) {
     assert_eq!(read(&store, month, now + 31 * MINUTE), (35, 0));
 }
 
+fn an_extension_after_the_deadline_is_too_late<S: Store>(make: fn() -> S) {
+    let (store, now) = (make(), november());
+    let month = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
+    let first = try_one(&store, month, 10, 100, now).unwrap();
+    let second = try_one(&store, month, 20, 100, now + SECOND / 2).unwrap();
+    // Other calls pass, but nobody looks at what is reserved.
+    try_one(&store, month, 1, 100, now + 15 * MINUTE).unwrap();
+    try_one(&store, month, 1, 100, now + 15 * MINUTE + SECOND / 2).unwrap();
+    store.extend(first, at(now + 60 * MINUTE));
+    store.extend(second, at(now + 60 * MINUTE));
+    assert_eq!(read(&store, month, now + 15 * MINUTE + SECOND / 2), (30, 2));
+}
+
 fn an_overrun_of_a_sliding_sum_counts_from_when_it_is_known<S: Store>(make: fn() -> S) {
     let (store, now) = (make(), november());
     let minute = counter(&store, None, Unit::Cost, sliding(MINUTE));
@@ -447,6 +460,7 @@ macro_rules! every_clause {
             a_clock_that_steps_back_brings_nothing_back,
             a_reservation_ends_once,
             a_deadline_settles_and_a_late_settle_corrects,
+            an_extension_after_the_deadline_is_too_late,
             an_overrun_of_a_sliding_sum_counts_from_when_it_is_known,
             a_hold_is_all_or_nothing_and_names_the_first_limit,
             a_call_may_ask_for_more_than_it_is_charged,

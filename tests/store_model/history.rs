@@ -153,7 +153,8 @@ impl<S: Store> History<S> {
             }
             Step::Extend { call, by } if call < self.calls.len() => {
                 self.note(Entry::Extended(call, self.clock + by));
-                self.store.read(self.ids[0], "", now); // an extension carries no time
+                // An extension carries no time of its own.
+                wait(self.store.read(self.ids[0], "", now)).unwrap();
                 self.store.extend(self.calls[call], at(self.clock + by));
             }
             // Exact calls follow the limits claimed, which an adjustment has none of.
