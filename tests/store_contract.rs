@@ -292,6 +292,17 @@ fn an_extension_after_the_deadline_is_too_late<S: Store>(make: fn() -> S) {
     assert_eq!(read(&store, month, now + 15 * MINUTE + SECOND / 2), (30, 2));
 }
 
+fn a_refusal_knows_what_is_reserved_now<S: Store>(make: fn() -> S) {
+    let (store, now) = (make(), november());
+    let month = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
+    for half in 0..2 {
+        try_one(&store, month, 10, 100, now + half * SECOND / 2).unwrap();
+    }
+    try_one(&store, month, 1, 100, now + 15 * MINUTE).unwrap();
+    let refusal = try_one(&store, month, 80, 100, now + 15 * MINUTE + SECOND / 2).unwrap_err();
+    assert_eq!((refusal.used, refusal.reserved), (21, 1));
+}
+
 fn an_overrun_of_a_sliding_sum_counts_from_when_it_is_known<S: Store>(make: fn() -> S) {
     let (store, now) = (make(), november());
     let minute = counter(&store, None, Unit::Cost, sliding(MINUTE));
@@ -461,6 +472,7 @@ macro_rules! every_clause {
             a_reservation_ends_once,
             a_deadline_settles_and_a_late_settle_corrects,
             an_extension_after_the_deadline_is_too_late,
+            a_refusal_knows_what_is_reserved_now,
             an_overrun_of_a_sliding_sum_counts_from_when_it_is_known,
             a_hold_is_all_or_nothing_and_names_the_first_limit,
             a_call_may_ask_for_more_than_it_is_charged,
