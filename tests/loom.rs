@@ -2,6 +2,7 @@
 //!
 //! Run by `RUSTFLAGS="--cfg loom" cargo test --release --test loom`.
 #![cfg(loom)]
+#![allow(clippy::unwrap_used)] // tests
 
 use driftlock::{
     Timestamp, Unit, Usd, Window,

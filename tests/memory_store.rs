@@ -1,4 +1,5 @@
 //! What the memory store promises beyond the contract: bounds.
+#![allow(clippy::unwrap_used)] // tests
 
 use std::time::Duration;
 

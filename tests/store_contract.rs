@@ -2,51 +2,23 @@
 //!
 //! The functions here take a way to make an empty store. A new store adds one line
 //! at the end.
-
-use std::{
-    future::Future,
-    pin::pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+#![allow(clippy::unwrap_used)] // tests
 
 use driftlock::{
-    Retry, Timestamp, Unit, Usd, Window, Zone,
+    Retry, Unit, Usd, Window, Zone,
     store::{
-        Adjustment, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
-        ReserveError, Store,
+        Adjustment, Charge, CounterId, Hold, Limit, Reading, Refusal, Reservation, ReserveError,
+        Store,
     },
 };
 use proptest::prelude::*;
-use store_model::{Entry, Model, SECOND, Span, nanos};
+use store_model::{
+    MINUTE, SECOND, at, counter,
+    history::{History, step},
+    nanos, november, sliding, wait,
+};
 
 mod store_model;
-
-const MINUTE: u64 = 60 * SECOND;
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(answer) => return answer,
-            Poll::Pending => std::thread::yield_now(),
-        }
-    }
-}
-
-fn at(nanos: u64) -> Timestamp {
-    Timestamp::from_nanos(nanos)
-}
-
-fn sliding(nanos: u64) -> Window {
-    Window::sliding(Duration::from_nanos(nanos))
-}
-
-fn counter(store: &impl Store, label: Option<&str>, unit: Unit, window: Window) -> CounterId {
-    let label = label.map(Into::into);
-    store.counter(&CounterKey { workspace: "app".into(), label, unit, window })
-}
 
 /// Reserves `amount` on one counter of the workspace, for 15 minutes.
 fn try_one(
@@ -81,256 +53,7 @@ fn adjust(store: &impl Store, counter: CounterId, delta: i64, now: u64) -> Readi
     wait(store.adjust(adjustment)).unwrap()
 }
 
-fn november() -> u64 {
-    nanos("2026-11-22T12:00:00Z")
-}
-
-// ---- random histories against the model: invariants 1, 3, 4, 5, 6, 7, 8, 10, 17
-
-/// The counters of a history. The first four are the workspace's.
-fn counters() -> Vec<(Option<&'static str>, Unit, Window, Span)> {
-    let user = Some("user");
-    vec![
-        (None, Unit::Cost, Window::month(Zone::UTC), Span::Month),
-        (None, Unit::Cost, sliding(MINUTE), Span::Buckets(MINUTE)),
-        (None, Unit::Calls, sliding(10 * SECOND), Span::Exact(10 * SECOND)),
-        (None, Unit::Cost, Window::Lifetime, Span::Lifetime),
-        (user, Unit::Cost, Window::month(Zone::UTC), Span::Month),
-        (user, Unit::Calls, Window::day(Zone::UTC), Span::Day),
-        (user, Unit::Cost, sliding(10 * MINUTE), Span::Buckets(10 * MINUTE)),
-    ]
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Reserve {
-        which: u8,
-        user: usize,
-        amount: u64,
-        more: u64,
-        room: u64,
-        deadline: u64,
-    },
-    Settle {
-        call: usize,
-        cost: u64,
-    },
-    Release {
-        call: usize,
-    },
-    Extend {
-        call: usize,
-        by: u64,
-    },
-    Adjust {
-        counter: usize,
-        user: usize,
-        delta: i64,
-    },
-    Wait {
-        nanos: u64,
-    },
-    StepBack {
-        nanos: u64,
-    },
-    /// Tries the last refused hold again, at the time it was told or just before.
-    Retry {
-        early: bool,
-    },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let wait = prop_oneof![
-        0..3 * SECOND,
-        0..30 * SECOND,
-        (1..70u64).prop_map(|seconds| seconds * SECOND),
-        0..20 * MINUTE,
-        0..40_000 * SECOND,
-    ];
-    prop_oneof![
-        8 => (1..128u8, 0..2usize, 0..60u64, prop_oneof![Just(0), 0..40u64], 40..200u64,
-              prop_oneof![Just(15 * MINUTE), 0..30 * SECOND])
-            .prop_map(|(which, user, amount, more, room, deadline)| Step::Reserve {
-                which, user, amount, more, room, deadline }),
-        6 => (0..60usize, 0..90u64).prop_map(|(call, cost)| Step::Settle { call, cost }),
-        2 => (0..60usize).prop_map(|call| Step::Release { call }),
-        1 => (0..60usize, 0..60 * SECOND).prop_map(|(call, by)| Step::Extend { call, by }),
-        1 => (0..7usize, 0..2usize, -120..80i64)
-            .prop_map(|(counter, user, delta)| Step::Adjust { counter, user, delta }),
-        4 => wait.prop_map(|nanos| Step::Wait { nanos }),
-        1 => (0..3_000 * SECOND).prop_map(|nanos| Step::StepBack { nanos }),
-        2 => any::<bool>().prop_map(|early| Step::Retry { early }),
-    ]
-}
-
-const USERS: [&str; 2] = ["ada", "bo"];
-
-struct History<S> {
-    store: S,
-    ids: Vec<CounterId>,
-    model: Model,
-    calls: Vec<Reservation>,
-    clock: u64,
-    refused: Option<(Vec<(usize, String, u64)>, Vec<Limit>, u64)>,
-}
-
-impl<S: Store> History<S> {
-    fn new(store: S) -> Self {
-        let ids = counters().iter().map(|one| counter(&store, one.0, one.1, one.2)).collect();
-        let counters = counters().iter().map(|one| (one.1, one.3)).collect();
-        let model = Model { counters, log: Vec::new() };
-        let clock = nanos("2026-11-30T20:00:00Z");
-        Self { store, ids, model, calls: Vec::new(), clock, refused: None }
-    }
-
-    fn note(&mut self, entry: Entry) {
-        self.model.log.push((self.clock, entry));
-    }
-
-    fn take(&mut self, step: Step) {
-        let now = at(self.clock);
-        match step {
-            Step::Reserve { which, user, amount, more, room, deadline } => {
-                let named = (0..7).filter(|counter| which >> counter & 1 == 1);
-                let value = |counter| if counter < 4 { "" } else { USERS[user] };
-                let charges: Vec<_> = named
-                    .map(|counter| {
-                        let calls = self.model.counters[counter].0 == Unit::Calls;
-                        (counter, value(counter).to_owned(), if calls { 1 } else { amount })
-                    })
-                    .collect();
-                let limit = |(index, charge): (usize, &(usize, String, u64))| {
-                    let calls = self.model.counters[charge.0].0 == Unit::Calls;
-                    let (ask, limit) = if calls { (1, room / 20) } else { (amount + more, room) };
-                    Limit { charge: index as u8, ask, limit }
-                };
-                let limits = charges.iter().enumerate().map(limit).collect();
-                self.reserve(charges, limits, deadline);
-            }
-            Step::Retry { early } => {
-                let Some((charges, limits, time)) = self.refused.clone() else { return };
-                self.clock = self.clock.max(time - u64::from(early));
-                self.reserve(charges, limits, 15 * MINUTE);
-            }
-            Step::Settle { call, cost } if call < self.calls.len() => {
-                self.note(Entry::Settled(call, cost));
-                self.store.settle(self.calls[call], Usd::nanos(cost), now);
-            }
-            Step::Release { call } if call < self.calls.len() => {
-                self.note(Entry::Released(call));
-                self.store.release(self.calls[call], now);
-            }
-            Step::Extend { call, by } if call < self.calls.len() => {
-                self.note(Entry::Extended(call, self.clock + by));
-                self.store.read(self.ids[0], "", now); // an extension carries no time
-                self.store.extend(self.calls[call], at(self.clock + by));
-            }
-            // Exact calls follow the limits claimed, which an adjustment has none of.
-            Step::Adjust { counter, user, delta } if counter != 2 => {
-                let value = if counter < 4 { "" } else { USERS[user] };
-                self.note(Entry::Adjusted(counter, value.into(), delta));
-                let counter = self.ids[counter];
-                let reason = "a test";
-                let adjustment = Adjustment { counter, value, delta, reason, at: now };
-                wait(self.store.adjust(adjustment)).unwrap();
-            }
-            Step::Wait { nanos } => self.clock += nanos,
-            Step::StepBack { nanos } => self.clock -= nanos,
-            _ => {}
-        }
-    }
-
-    fn reserve(&mut self, charges: Vec<(usize, String, u64)>, limits: Vec<Limit>, deadline: u64) {
-        let values: Vec<&str> = charges.iter().map(|charge| charge.1.as_str()).collect();
-        let mut distinct = values.clone();
-        distinct.dedup();
-        let place = |value: &str| distinct.iter().position(|one| *one == value).unwrap() as u8;
-        let booked: Vec<Charge> = charges
-            .iter()
-            .map(|(counter, value, amount)| {
-                store_model::charge(self.ids[*counter], place(value), *amount)
-            })
-            .collect();
-        let deadline = self.clock + deadline;
-        let hold = Hold {
-            values: &distinct,
-            charges: &booked,
-            limits: &limits,
-            at: at(self.clock),
-            deadline: at(deadline),
-        };
-        let expected = self.model.decide(&charges, &limits, self.clock);
-        let before = self.readings();
-        match wait(self.store.reserve(hold)) {
-            Ok(reservation) => {
-                assert_eq!(expected, Ok(()), "admitted");
-                self.calls.push(reservation);
-                self.note(Entry::Reserved(charges.clone(), deadline));
-                self.limits_hold(&charges, &limits, deadline);
-            }
-            Err(ReserveError::Refused(refusal)) => {
-                assert_eq!(expected, Err(refusal), "refused");
-                self.note(Entry::Asked);
-                assert_eq!(self.readings(), before, "a refusal changed something");
-                if let Retry::At(time) = refusal.retry {
-                    self.retry_is_exact(&charges, &limits, time.as_nanos());
-                    self.refused = Some((charges, limits, time.as_nanos()));
-                }
-            }
-            Err(ReserveError::Unavailable(error)) => panic!("{error}"),
-        }
-    }
-
-    /// Invariant 1.
-    fn limits_hold(&self, charges: &[(usize, String, u64)], limits: &[Limit], deadline: u64) {
-        for limit in limits {
-            let (counter, value, _) = &charges[usize::from(limit.charge)];
-            let reading = wait(self.store.read(self.ids[*counter], value, at(self.clock))).unwrap();
-            assert!(reading.used() <= limit.limit, "{reading:?} exceeds {limit:?} ({deadline})");
-        }
-    }
-
-    /// Invariant 10, in the model; `Step::Retry` tries it on the store. No time can
-    /// be promised where one of the limits waits for calls in flight.
-    fn retry_is_exact(&self, charges: &[(usize, String, u64)], limits: &[Limit], time: u64) {
-        let waits = |limit: &Limit| {
-            let alone = self.model.decide(charges, std::slice::from_ref(limit), self.clock);
-            alone.is_err_and(|refusal| refusal.retry == Retry::WhenInFlightSettles)
-        };
-        if !limits.iter().any(waits) {
-            assert!(self.model.decide(charges, limits, time - 1).is_err(), "room too early");
-            assert_eq!(self.model.decide(charges, limits, time), Ok(()), "no room in time");
-        }
-    }
-
-    fn readings(&self) -> Vec<Reading> {
-        wait(self.store.flush()).unwrap();
-        let all = (0..self.ids.len()).flat_map(|counter| {
-            let values = if counter < 4 { &[""][..] } else { &USERS[..] };
-            values.iter().map(move |value| (counter, *value))
-        });
-        all.map(|(counter, value)| {
-            let reading = wait(self.store.read(self.ids[counter], value, at(self.clock))).unwrap();
-            let expected = self.model.reading(counter, value, self.clock);
-            assert_eq!(reading, expected, "counter {counter} of {value:?}");
-            reading
-        })
-        .collect()
-    }
-
-    /// Invariants 3, 6 and 7 at every step; 8 at the end.
-    fn run(mut self, steps: Vec<Step>) {
-        for step in steps {
-            self.take(step);
-            self.note(Entry::Asked);
-            self.readings();
-        }
-        for call in 0..self.calls.len() {
-            self.take(Step::Settle { call, cost: 1 });
-        }
-        assert!(self.readings().iter().all(|reading| reading.reserved == 0));
-    }
-}
+// ---- random histories: invariants 1, 3, 4, 5, 6, 7, 8, 10, 17
 
 fn any_history_equals_its_naive_replay<S: Store>(make: fn() -> S) {
     let mut config = ProptestConfig::with_cases(200);
@@ -556,6 +279,30 @@ fn a_deadline_settles_and_a_late_settle_corrects<S: Store>(make: fn() -> S) {
     assert_eq!(read(&store, month, now + 31 * MINUTE), (35, 0));
 }
 
+fn an_extension_after_the_deadline_is_too_late<S: Store>(make: fn() -> S) {
+    let (store, now) = (make(), november());
+    let month = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
+    let first = try_one(&store, month, 10, 100, now).unwrap();
+    let second = try_one(&store, month, 20, 100, now + SECOND / 2).unwrap();
+    // Other calls pass, but nobody looks at what is reserved.
+    try_one(&store, month, 1, 100, now + 15 * MINUTE).unwrap();
+    try_one(&store, month, 1, 100, now + 15 * MINUTE + SECOND / 2).unwrap();
+    store.extend(first, at(now + 60 * MINUTE));
+    store.extend(second, at(now + 60 * MINUTE));
+    assert_eq!(read(&store, month, now + 15 * MINUTE + SECOND / 2), (30, 2));
+}
+
+fn a_refusal_knows_what_is_reserved_now<S: Store>(make: fn() -> S) {
+    let (store, now) = (make(), november());
+    let month = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
+    for half in 0..2 {
+        try_one(&store, month, 10, 100, now + half * SECOND / 2).unwrap();
+    }
+    try_one(&store, month, 1, 100, now + 15 * MINUTE).unwrap();
+    let refusal = try_one(&store, month, 80, 100, now + 15 * MINUTE + SECOND / 2).unwrap_err();
+    assert_eq!((refusal.used, refusal.reserved), (21, 1));
+}
+
 fn an_overrun_of_a_sliding_sum_counts_from_when_it_is_known<S: Store>(make: fn() -> S) {
     let (store, now) = (make(), november());
     let minute = counter(&store, None, Unit::Cost, sliding(MINUTE));
@@ -724,6 +471,8 @@ macro_rules! every_clause {
             a_clock_that_steps_back_brings_nothing_back,
             a_reservation_ends_once,
             a_deadline_settles_and_a_late_settle_corrects,
+            an_extension_after_the_deadline_is_too_late,
+            a_refusal_knows_what_is_reserved_now,
             an_overrun_of_a_sliding_sum_counts_from_when_it_is_known,
             a_hold_is_all_or_nothing_and_names_the_first_limit,
             a_call_may_ask_for_more_than_it_is_charged,

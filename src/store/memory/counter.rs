@@ -246,3 +246,37 @@ impl Past {
         self.open -= open.min(self.open);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_are_given_back_vanish_and_the_next_to_leave_is_known() {
+        let mut counter = Counter::default();
+        for time in 1..=10 {
+            counter.roll(time);
+            assert_eq!(counter.reserve(time + 100, 1), time + 100);
+        }
+        assert_eq!((counter.used(), counter.open(), counter.parts()), (10, 10, 10));
+        for time in 1..=4 {
+            counter.close(time + 100, 10, 1, 1);
+        }
+        assert_eq!((counter.used(), counter.open(), counter.parts()), (6, 6, 6));
+        counter.roll(104);
+        assert_eq!((counter.used(), counter.falls_to(5)), (6, 105));
+        counter.roll(105);
+        assert_eq!((counter.used(), counter.open(), counter.parts()), (5, 5, 5));
+        assert!(!counter.is_idle(109) && counter.is_idle(110));
+        assert_eq!(counter.parts(), 1);
+    }
+
+    #[test]
+    fn a_part_never_counts_for_less_long_than_an_older_one() {
+        let mut counter = Counter::default();
+        counter.reserve(161, 1);
+        assert_eq!(counter.reserve(150, 1), 161);
+        counter.roll(150);
+        assert_eq!(counter.used(), 2);
+    }
+}
