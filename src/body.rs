@@ -24,6 +24,8 @@ pin_project! {
     /// It is the body of every response that a driftlock layer lets through, and
     /// gives the same frames as the body within, except for a usage chunk that the
     /// caller did not ask for. Dropped before its end, it counts as abandoned.
+    ///
+    /// For an example see [`DriftlockLayer`](crate::DriftlockLayer).
     pub struct MeteredBody<B, M = Permit>
     where
         B: Body,

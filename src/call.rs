@@ -60,6 +60,8 @@ impl fmt::Display for Provider {
 }
 
 /// What a call asks for, as OpenTelemetry's `gen_ai.operation.name` puts it.
+///
+/// For an example see [`Call`](crate::Call).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -89,6 +91,8 @@ impl Operation {
 ///
 /// Bytes are of the decoded text where that is cheap to know, else of the text as
 /// it is written in JSON, which is never shorter.
+///
+/// For an example see [`Call`](crate::Call).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Input {
     /// Bytes of text in messages, system prompts and the like.
@@ -141,6 +145,8 @@ pub struct Call {
 }
 
 /// What a model must be able to do to take a call.
+///
+/// For an example see [`Call`](crate::Call).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// It defines tools.
@@ -364,6 +370,8 @@ impl Call {
 }
 
 /// What a counter holds.
+///
+/// For an example see [`Rule`](crate::Rule).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Used {
@@ -456,6 +464,8 @@ impl Call {
 }
 
 /// What a call may cost, before it is made.
+///
+/// For an example see [`Call`](crate::Call).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Estimate {
@@ -470,6 +480,8 @@ pub struct Estimate {
 }
 
 /// Whether an estimate is a ceiling.
+///
+/// For an example see [`Permit`](crate::Permit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bound {
     /// The call cannot cost more.

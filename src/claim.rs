@@ -62,6 +62,8 @@ impl fmt::Display for Scope {
 }
 
 /// What is counted.
+///
+/// For an example see [`Claim`](crate::Claim).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -72,6 +74,8 @@ pub enum Unit {
 }
 
 /// A number of some [`Unit`].
+///
+/// For an example see [`Claim`](crate::Claim).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Amount {

@@ -112,6 +112,8 @@ impl std::str::FromStr for Timestamp {
 }
 
 /// The text is not an RFC 3339 time.
+///
+/// For an example see [`Timestamp`](crate::Timestamp).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseTimeError(String);
 
@@ -149,6 +151,8 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The machine's clock; the default.
+///
+/// For an example see [`Clock`](crate::Clock).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -55,6 +55,8 @@ fn as_map<S: Serializer>(
 }
 
 /// What kind of reason a denial has.
+///
+/// For an example see [`Denial`](crate::Denial).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -84,6 +86,8 @@ pub enum DenialKind {
 }
 
 /// The limit that has no room, and the numbers that say so.
+///
+/// For an example see [`Denial`](crate::Denial).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Exceeded {
@@ -110,6 +114,8 @@ fn window_words<S: Serializer>(window: &Option<Window>, serializer: S) -> Result
 }
 
 /// When a denied call may be tried again.
+///
+/// For an example see [`Denial`](crate::Denial).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {

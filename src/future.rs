@@ -30,6 +30,8 @@ pin_project! {
     /// Named and unboxed: on the way it boxes only if a rule of the user's, or a
     /// store that is not in memory, has to be awaited. Dropped, it settles: before
     /// the call was sent nothing is charged, afterwards the estimate.
+    ///
+    /// For an example see [`DriftlockLayer`](crate::DriftlockLayer).
     pub struct ResponseFuture<S, C, Req>
     where
         S: Service<Req>,

@@ -16,6 +16,8 @@ use crate::{
 ///
 /// `poll_ready` is the inner service's. Nothing is decided or charged before the
 /// future of a call is first polled.
+///
+/// For an example see [`DriftlockLayer`](crate::DriftlockLayer).
 #[derive(Clone, Debug)]
 pub struct Driftlock<S, C = Auto> {
     inner: S,

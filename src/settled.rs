@@ -33,6 +33,8 @@ pub struct Settled {
 }
 
 /// Where a settled cost comes from.
+///
+/// For an example see [`Settled`](crate::Settled).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

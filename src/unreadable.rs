@@ -10,6 +10,8 @@ use crate::labels::LabelError;
 ///
 /// Reading must be certain, because a body that driftlock and the provider read
 /// differently is a way around every rule.
+///
+/// For an example see [`Error`](crate::Error).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unreadable {

@@ -92,6 +92,8 @@ impl fmt::Display for Window {
 }
 
 /// A calendar period.
+///
+/// For an example see [`Window`](crate::Window).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Period {
     /// From midnight to midnight.
@@ -115,6 +117,8 @@ impl fmt::Display for Period {
 /// A time zone of the IANA database, in which calendar periods begin.
 ///
 /// The database of the machine is used where there is one, else a bundled copy.
+///
+/// For an example see [`Window`](crate::Window).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Zone(u16);
 
@@ -195,6 +199,8 @@ impl fmt::Debug for Zone {
 }
 
 /// The time zone database has no zone of this name.
+///
+/// For an example see [`Window`](crate::Window).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneError(String);
 

@@ -24,6 +24,8 @@ use crate::{
 
 pin_project! {
     /// Reads the body of an http request, up to a cap. Resolves to an [`Intake`].
+    ///
+    /// For an example see [`Carrier`](crate::carrier::Carrier).
     #[derive(Debug)]
     pub struct ReadBody<B> {
         #[pin]

@@ -100,6 +100,8 @@ pub trait Carrier<Req, Res>: Clone {
 }
 
 /// What a carrier made of a request.
+///
+/// For an example see [`Carrier`](crate::carrier::Carrier).
 #[derive(Debug)]
 pub enum Intake<Req> {
     /// To be sent as it is; its body was not polled.

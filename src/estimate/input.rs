@@ -4,6 +4,8 @@ use super::tokenizer::Family;
 use crate::call::Call;
 
 /// How many input tokens a call is expected to have, and at most.
+///
+/// For an example see [`Estimator`](crate::Estimator).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputEstimate {
     /// What the call is unlikely to exceed: this is reserved where a cap need not be hard.

@@ -53,6 +53,8 @@ impl<S> Layer<S> for CaptureLayer {
 }
 
 /// The service of [`CaptureLayer`].
+///
+/// For an example see [`CaptureLayer`](crate::labels::CaptureLayer).
 #[derive(Clone, Debug)]
 pub struct Capture<S> {
     inner: S,

@@ -132,6 +132,8 @@ impl Serialize for Labels {
 }
 
 /// A call's labels are too many or too long.
+///
+/// For an example see [`Labels`](crate::Labels).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LabelError {

@@ -49,6 +49,28 @@ use crate::{
 /// assert_eq!(policy.workspace(), "search-team");
 /// # Ok::<(), driftlock::BuildError>(())
 /// ```
+///
+/// Where the rules have nothing to say, the settings decide:
+/// ```
+/// use driftlock::{
+///     InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, OpenEnded, OutputBound,
+///     Policy, Price, UnknownPrice, Usd,
+/// };
+///
+/// let dear = Price::per_mtok(Usd::dollars(15), Usd::dollars(60));
+/// let policy = Policy::builder()
+///     .mode(Mode::Observe)                                        // report, deny nothing
+///     .unknown_price(UnknownPrice::Assume(Box::new(dear)))        // new models count as dear ones
+///     .input_bound(InputBound::Ceiling)                           // as many tokens as bytes
+///     .output_bound(OutputBound::ModelLimit)                      // when a call states no maximum
+///     .open_ended(OpenEnded::ContextLimit)                        // when the input is elsewhere
+///     .on_abandoned(OnAbandoned::Seen)                            // streams dropped half-way
+///     .on_ambiguous(OnAmbiguous::Nothing)                         // timeouts and bad gateways
+///     .on_unreadable(OnUnreadable::Pass)                          // what cannot be metered
+///     .on_outage(OnOutage::Allow)                                 // when the store does not answer
+///     .build()?;
+/// # Ok::<(), driftlock::BuildError>(())
+/// ```
 #[must_use = "a policy is made by `build`"]
 pub struct PolicyBuilder {
     workspace: SmolStr,
@@ -385,6 +407,8 @@ impl fmt::Debug for PolicyBuilder {
 }
 
 /// A policy cannot work as put together.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -15,6 +15,8 @@ use crate::{
 ///
 /// The environment variable `DRIFTLOCK_MODE` (`enforce`, `observe`, `off`), read
 /// when a policy is built, wins over the program's choice: an operator's switch.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Denies and rewrites; the default.
@@ -41,6 +43,8 @@ impl FromStr for Mode {
 }
 
 /// What to do with a call whose model has no known price.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum UnknownPrice {
     /// Deny it; the default, because a price of zero would pass every budget.
@@ -53,6 +57,8 @@ pub enum UnknownPrice {
 }
 
 /// How many input tokens are reserved.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InputBound {
     /// What the estimator expects; the default. Of real text, a few calls in a
@@ -65,6 +71,8 @@ pub enum InputBound {
 }
 
 /// What a call costs whose answer was not read to its end.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnAbandoned {
     /// The estimate, or what was seen if that is more; the default. Providers bill
@@ -77,6 +85,8 @@ pub enum OnAbandoned {
 
 /// What a call costs that failed in a way that leaves open whether it was billed:
 /// a timeout, a lost connection, status 408, 499, 500, 502, 504, 52x.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnAmbiguous {
     /// The estimate; the default.
@@ -87,6 +97,8 @@ pub enum OnAmbiguous {
 }
 
 /// What to do with a request that cannot be read or metered.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnreadable {
     /// Refuse it; the default.
@@ -97,6 +109,8 @@ pub enum OnUnreadable {
 }
 
 /// What to do with a call when the store does not answer.
+///
+/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnOutage {
     /// Refuse it; the default.
@@ -111,6 +125,8 @@ type OnSettled = Arc<dyn Fn(&Settled) + Send + Sync>;
 
 /// The settings of a policy, as [`PolicyBuilder`](crate::PolicyBuilder) collects
 /// them. Carriers read what they need through the getters.
+///
+/// For an example see [`Carrier`](crate::carrier::Carrier).
 #[derive(Clone)]
 pub struct Settings {
     pub(crate) mode: Mode,

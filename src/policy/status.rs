@@ -14,6 +14,8 @@ use crate::{
 };
 
 /// Spend within a window.
+///
+/// For an example see [`Policy::spend`](crate::Policy::spend).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Spend {

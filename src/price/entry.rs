@@ -6,10 +6,14 @@ use super::price::Price;
 use crate::{call::Provider, clock::Timestamp};
 
 /// Which entry of a book; only meaningful together with the book it came from.
+///
+/// For an example see [`PriceBook`](crate::PriceBook).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EntryId(pub(super) u32);
 
 /// A model that a [`PriceBook`](crate::PriceBook) knows: its price and its limits.
+///
+/// For an example see [`PriceBook`](crate::PriceBook).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub(super) provider: Provider,

@@ -5,6 +5,8 @@ use std::fmt;
 use smol_str::SmolStr;
 
 /// Why an [`Overlay`](crate::Overlay) cannot be built.
+///
+/// For an example see [`Overlay`](crate::Overlay).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PriceError {

@@ -56,6 +56,8 @@ impl Tier {
 }
 
 /// Where a provider says it ran the model.
+///
+/// For an example see [`Asked`](crate::Asked).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Region {
     /// Anywhere. A response that names no region is this one.

@@ -13,6 +13,8 @@ use crate::{
 };
 
 /// What a response has told so far.
+///
+/// For an example see [`Policy`](crate::Policy).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Observed {

@@ -12,6 +12,8 @@ use super::{
 use crate::call::Provider;
 
 /// What a request is.
+///
+/// For an example see [`Endpoint`](crate::Endpoint).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Route {

@@ -108,6 +108,8 @@ pub fn not(condition: impl Into<Condition>) -> Condition {
 }
 
 /// A label, about to become a [`Condition`] by one of these methods.
+///
+/// For an example see [`Condition`](crate::Condition).
 #[derive(Clone, Debug)]
 pub struct LabelCondition(SmolStr);
 

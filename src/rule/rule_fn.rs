@@ -32,6 +32,8 @@ where
 }
 
 /// The rule made by [`rule_fn`].
+///
+/// For an example see [`rule_fn()`](fn@crate::rule_fn).
 pub struct RuleFn {
     name: SmolStr,
     function: Box<dyn Fn(&Call) -> Verdict + Send + Sync>,

@@ -40,6 +40,8 @@ pub struct TagBasedModelDowngrade {
 }
 
 /// What to do with a call that the target of a downgrade cannot take.
+///
+/// For an example see [`TagBasedModelDowngrade`](crate::TagBasedModelDowngrade).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Otherwise {
     /// Deny it; the default, because the rule was meant to save.

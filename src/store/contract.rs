@@ -69,6 +69,8 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// What a counter means. Two rules that mean the same share one counter.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CounterKey {
     /// The workspace of the policy.
@@ -92,10 +94,14 @@ impl CounterKey {
 }
 
 /// A store's own number for a [`CounterKey`].
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CounterId(pub u32);
 
 /// All charges and limits of one call.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug)]
 pub struct Hold<'a> {
     /// Label values, one for each scope charged; `""` for the workspace.
@@ -112,6 +118,8 @@ pub struct Hold<'a> {
 }
 
 /// One counter, and how much to book on it.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug)]
 pub struct Charge {
     /// The counter.
@@ -123,6 +131,8 @@ pub struct Charge {
 }
 
 /// `used + ask ≤ limit` on the counter of one charge.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     /// Which of the hold's charges it is about.
@@ -134,6 +144,8 @@ pub struct Limit {
 }
 
 /// A store's handle for what one hold booked.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reservation {
     /// Where or under which number the store keeps it.
@@ -143,6 +155,8 @@ pub struct Reservation {
 }
 
 /// A hold found no room.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The first of the hold's limits, in their order, that has no room.
@@ -156,6 +170,8 @@ pub struct Refusal {
 }
 
 /// Why nothing was reserved.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Debug)]
 pub enum ReserveError {
     /// A limit has no room.
@@ -165,6 +181,8 @@ pub enum ReserveError {
 }
 
 /// What a counter holds.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// What calls that ended have used, in nano-dollars or calls.
@@ -183,6 +201,8 @@ impl Reading {
 }
 
 /// A change of what a counter has settled.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Copy, Debug)]
 pub struct Adjustment<'a> {
     /// The counter.
@@ -201,6 +221,8 @@ pub struct Adjustment<'a> {
 ///
 /// A store in memory answers at once, and then a decision needs no await and no
 /// allocation.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 pub enum Answer<'a, T> {
     /// At hand. Holds `None` only after it was taken by polling.
     Ready(Option<T>),
@@ -242,6 +264,8 @@ impl<T: fmt::Debug> fmt::Debug for Answer<'_, T> {
 }
 
 /// A store did not answer or refused to.
+///
+/// For an example see [`MemoryStore`](crate::MemoryStore).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
     message: String,
