@@ -189,7 +189,9 @@ impl State {
 
     #[inline]
     fn book(&mut self, hold: &Hold<'_>, places: &Places, now: u64) -> Reservation {
-        let deadline = before_the_end(hold.deadline);
+        // After a step back of the clock the hold's own times are past already.
+        let lasts = hold.deadline.since(hold.at);
+        let deadline = before_the_end(Timestamp::from_nanos(now).saturating_add(lasts));
         self.next_chore = self.next_chore.min(deadline);
         let (reservation, record) = self.held.open(deadline);
         for charge in hold.charges {
