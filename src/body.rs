@@ -29,6 +29,7 @@ pin_project! {
     pub struct MeteredBody<B, M = Permit>
     where
         B: Body,
+        M: Meter,
     {
         #[pin]
         inner: B,
@@ -37,6 +38,20 @@ pin_project! {
         // trailers or an error that must wait for bytes still to be given out
         last: Option<Result<Frame<Bytes>, B::Error>>,
         has_ended: bool,
+    }
+
+    impl<B, M> PinnedDrop for MeteredBody<B, M>
+    where
+        B: Body,
+        M: Meter,
+    {
+        // What has come of an event or document may tell its usage, or be all of it.
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.meter.is_some() {
+                this.watch.finish(this.meter);
+            }
+        }
     }
 }
 
@@ -252,6 +267,7 @@ fn complete(meter: &mut Option<impl Meter>) {
 impl<B, M> fmt::Debug for MeteredBody<B, M>
 where
     B: Body,
+    M: Meter,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MeteredBody")

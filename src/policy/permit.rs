@@ -41,6 +41,8 @@ pub struct Permit {
     pub(super) reserved: Usd,
     pub(super) bound: Bound,
     pub(super) provider: Provider,
+    /// The time of the decision.
+    pub(super) at: Timestamp,
     pub(super) phase: Phase,
     pub(super) seen: Observed,
     pub(super) deadline: Timestamp,
@@ -108,6 +110,7 @@ impl Permit {
             reserved: grant.cost,
             bound,
             provider: call.provider().clone(),
+            at: call.at(),
             phase: Phase::Held,
             seen: Observed::default(),
             deadline,

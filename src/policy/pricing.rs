@@ -8,6 +8,7 @@ use std::{
 use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
 use crate::{
     call::{Bound, Call, Estimate, Provider},
+    clock::Timestamp,
     denial::{Denial, DenialKind, Deny},
     estimate::{OpenEnded, Output, OutputBound, output_tokens},
     price::{Asked, Entry, EntryId, Price, PriceBook, Region, Tier},
@@ -145,13 +146,15 @@ impl Policy {
 }
 
 impl Inner {
-    /// The actual cost, at the row of the model and tier that answered; a model the
-    /// book does not know costs the dearer of the reserved row and the fallback.
+    /// The actual cost, at the row of the model and tier that answered, as of the time
+    /// of the decision; a model the book does not know costs the dearer of the reserved
+    /// row and the fallback.
     /// `None` if the usage cannot be true.
     pub(super) fn actual_cost(
         &self,
         version: usize,
         reserved_as: Option<EntryId>,
+        at: Timestamp,
         provider: &Provider,
         observed: &Observed,
         usage: &Usage,
@@ -172,7 +175,7 @@ impl Inner {
             UnknownPrice::Assume(price) => Some(cost(price)),
             UnknownPrice::Deny | UnknownPrice::Allow => None,
         };
-        let listed = entry.map(|entry| cost(entry.price()));
+        let listed = entry.map(|entry| cost(entry.price_at(at)));
         match answered {
             // Something else answered than was asked for, and it has no price.
             Some(None) => listed.max(assumed),

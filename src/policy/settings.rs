@@ -1,6 +1,12 @@
 //! What a policy does where the rules have nothing to say.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     error::BoxError,
@@ -210,12 +216,10 @@ impl Settings {
             .filter_map(|error| error.downcast_ref::<std::io::Error>())
             .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
         };
-        let recognised = || {
-            let says = || self.nothing_sent.iter().any(|says| says(error));
-            // A classifier that panics has recognised nothing.
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(says)).unwrap_or(false)
-        };
-        !self.hidden_retries && (refused() || recognised())
+        // A classifier is the user's code; one that panics has proved nothing.
+        let says = || self.nothing_sent.iter().any(|says| says(error));
+        let says = || catch_unwind(AssertUnwindSafe(says)).unwrap_or(false);
+        !self.hidden_retries && (refused() || says())
     }
 }
 

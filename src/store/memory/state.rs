@@ -107,7 +107,7 @@ impl State {
         if widens {
             self.widen(hold, found, now);
         }
-        Ok(self.book(hold, found))
+        Ok(self.book(hold, found, now))
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
@@ -183,8 +183,10 @@ impl State {
 
     /// Books what [`find`](Self::find) found.
     #[inline]
-    fn book(&mut self, hold: &Hold<'_>, found: &Found) -> Reservation {
-        let deadline = before_the_end(hold.deadline);
+    fn book(&mut self, hold: &Hold<'_>, found: &Found, now: u64) -> Reservation {
+        // After a step back of the clock the hold's own times are past already.
+        let lasts = hold.deadline.since(hold.at);
+        let deadline = before_the_end(Timestamp::from_nanos(now).saturating_add(lasts));
         self.next_chore = self.next_chore.min(deadline.max(self.next_look));
         let (reservation, record) = self.held.open(deadline);
         let mut spots = found.spots.iter();
