@@ -10,6 +10,7 @@ use super::{
     decide::{Claimed, Progress},
     permit::Grant,
     plan::MOST,
+    pricing::Priced,
 };
 use crate::{
     call::Call,
@@ -304,10 +305,10 @@ impl Policy {
         };
         call.lend(None);
         let would_deny = progress.would_deny.take().or(denied);
+        let (version, entry) = (progress.version, progress.quote.entry);
         let grant = Grant {
             reservation,
-            version: progress.version,
-            entry: progress.quote.entry,
+            priced: Priced { version, entry, at: call.at() },
             cost: progress.quote.cost,
             would_deny,
             would_use,
