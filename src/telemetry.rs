@@ -14,6 +14,7 @@ use crate::{
     claim::Scope,
     denial::Denial,
     error::Error,
+    labels::LabelError,
     provider::Observed,
     settled::Settled,
     store::StoreError,
@@ -93,6 +94,11 @@ pub(crate) fn unpriced(call: &Call) {
 /// A rule counts by a label that calls lack. Once per policy.
 pub(crate) fn unlabelled(rule: &str, label: Option<&str>) {
     warn!(target: "driftlock", { driftlock.rule = rule, label }, "a call without the label this rule counts by; all such calls share the value `(none)`");
+}
+
+/// Labels are too many or too long, and observing refuses nothing.
+pub(crate) fn unlabelled_for(error: &LabelError) {
+    warn!(target: "driftlock", { %error }, "counted without labels");
 }
 
 /// The store did not answer and the policy lets calls through.

@@ -15,9 +15,11 @@ use crate::{
     clock::{Clock, Timestamp},
     error::Error,
     estimate::Estimator,
+    labels::Labels,
     price::PriceBook,
     store::{CounterKey, MemoryStore, Store},
     telemetry,
+    unreadable::Unreadable,
     window::Window,
 };
 
@@ -157,7 +159,13 @@ impl Policy {
         if !settings.default_labels.is_empty() {
             call.set_labels(settings.default_labels.over(call.labels()));
         }
-        call.labels().check().map_err(crate::unreadable::Unreadable::from)?;
+        if let Err(error) = call.labels().check() {
+            if settings.mode != Mode::Observe {
+                return Err(Unreadable::from(error).into());
+            }
+            telemetry::unlabelled_for(&error);
+            call.set_labels(Labels::new());
+        }
         if plan.lends_counters() {
             call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
         }

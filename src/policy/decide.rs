@@ -5,11 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{Mode, Policy, plan::PlannedStep, pricing::Quote};
+use super::{
+    Mode, Policy,
+    plan::{MOST, PlannedStep},
+    pricing::Quote,
+};
 use crate::{
     call::{Call, Terms},
-    claim::{Claim, Unit},
+    claim::{Claim, Scope, Unit},
     denial::{Denial, DenialKind, Deny},
+    labels::Labels,
     price::Entry,
     rule::{Counted, Step, Verdict, View},
     store::Limit,
@@ -141,6 +146,9 @@ impl Policy {
             Verdict::Deny(deny) => self.deny(Some(step), deny, call, progress),
             Verdict::Rewrite(model) => self.rewrite(step, model, call, progress),
             Verdict::Claim(claims) => {
+                if let Some(deny) = self.impossible(&claims, progress) {
+                    return self.deny(Some(step), deny, call, progress);
+                }
                 let cost = progress.quote.cost.as_nanos();
                 progress.claims.extend(claims.into_iter().map(|claim| {
                     let ask = ask(claim.unit, cost);
@@ -149,6 +157,26 @@ impl Policy {
                 Ok(())
             }
         }
+    }
+
+    /// Why a custom rule's claims cannot be booked, if they cannot.
+    fn impossible(&self, claims: &[Claim], progress: &Progress) -> Option<Deny> {
+        let too_long = claims.iter().find_map(|claim| match &claim.scope {
+            Scope::Label { value, .. } => Some(value.len()).filter(|len| *len > Labels::MAX_VALUE),
+            Scope::Workspace => None,
+        });
+        let counters = self.0.plan.counters.len() + progress.claims.len() + claims.len();
+        let why = match too_long {
+            Some(bytes) => {
+                format!(
+                    "it claims for a value of {bytes} bytes; at most {} are kept",
+                    Labels::MAX_VALUE
+                )
+            }
+            None if counters > MOST => format!("it claims on more than {MOST} counters"),
+            None => return None,
+        };
+        Some(Deny::of_kind(DenialKind::RuleFailed, why))
     }
 
     fn claim(

@@ -5,14 +5,13 @@ use std::{fmt, sync::Arc};
 use smol_str::SmolStr;
 use tracing::Span;
 
-use super::{Inner, Receipt, receipt::ReceiptFacts, settle::End};
+use super::{Inner, Receipt, pricing::Priced, receipt::ReceiptFacts, settle::End};
 use crate::{
     call::{Bound, Call, Provider},
     clock::Timestamp,
     denial::Denial,
     error::BoxError,
     meter::Meter,
-    price::EntryId,
     provider::{Format, Observed},
     store::Reservation,
     telemetry,
@@ -36,13 +35,10 @@ use crate::{
 pub struct Permit {
     pub(super) policy: Arc<Inner>,
     pub(super) reservation: Option<Reservation>,
-    pub(super) version: usize,
-    pub(super) entry: Option<EntryId>,
+    pub(super) priced: Priced,
     pub(super) reserved: Usd,
     pub(super) bound: Bound,
     pub(super) provider: Provider,
-    /// The time of the decision.
-    pub(super) at: Timestamp,
     pub(super) phase: Phase,
     pub(super) seen: Observed,
     pub(super) deadline: Timestamp,
@@ -74,8 +70,7 @@ pub(super) enum Phase {
 /// The outcome of a decision, as a permit takes it over.
 pub(super) struct Grant {
     pub(super) reservation: Option<Reservation>,
-    pub(super) version: usize,
-    pub(super) entry: Option<EntryId>,
+    pub(super) priced: Priced,
     pub(super) cost: Usd,
     pub(super) would_deny: Option<Denial>,
     pub(super) would_use: Option<SmolStr>,
@@ -105,12 +100,10 @@ impl Permit {
         Self {
             policy,
             reservation: grant.reservation,
-            version: grant.version,
-            entry: grant.entry,
+            priced: grant.priced,
             reserved: grant.cost,
             bound,
             provider: call.provider().clone(),
-            at: call.at(),
             phase: Phase::Held,
             seen: Observed::default(),
             deadline,
@@ -126,8 +119,7 @@ impl Permit {
         Self {
             policy,
             reservation: None,
-            version: 0,
-            entry: None,
+            priced: Priced::default(),
             reserved: Usd::ZERO,
             bound: Bound::Assumed,
             provider: call.provider().clone(),

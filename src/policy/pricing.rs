@@ -56,6 +56,17 @@ pub(crate) struct Quote {
     pub(crate) known: bool,
 }
 
+/// By what a call was priced when it was admitted, so that it settles by the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Priced {
+    /// The version of the price book.
+    pub(super) version: usize,
+    /// The book's row; `None` for an unknown model.
+    pub(super) entry: Option<EntryId>,
+    /// When, because prices change at announced times.
+    pub(super) at: Timestamp,
+}
+
 impl Policy {
     /// Prices a call for the first time.
     pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
@@ -152,16 +163,14 @@ impl Inner {
     /// `None` if the usage cannot be true.
     pub(super) fn actual_cost(
         &self,
-        version: usize,
-        reserved_as: Option<EntryId>,
-        at: Timestamp,
+        priced: &Priced,
         provider: &Provider,
         observed: &Observed,
         usage: &Usage,
     ) -> Option<Usd> {
-        let book = self.prices.get(version);
+        let book = self.prices.get(priced.version);
         let answered = observed.model.as_deref().map(|model| book.find(provider, model));
-        let reserved = reserved_as.map(|id| book.entry(id));
+        let reserved = priced.entry.map(|id| book.entry(id));
         let entry = match answered {
             Some(Some(id)) => Some(book.entry(id)),
             Some(None) | None => reserved,
@@ -175,7 +184,7 @@ impl Inner {
             UnknownPrice::Assume(price) => Some(cost(price)),
             UnknownPrice::Deny | UnknownPrice::Allow => None,
         };
-        let listed = entry.map(|entry| cost(entry.price_at(at)));
+        let listed = entry.map(|entry| cost(entry.price_at(priced.at)));
         match answered {
             // Something else answered than was asked for, and it has no price.
             Some(None) => listed.max(assumed),

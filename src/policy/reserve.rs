@@ -9,15 +9,13 @@ use super::{
     Mode, OnOutage, Permit, Policy, UnknownPrice,
     decide::{Claimed, Progress},
     permit::Grant,
-    plan::MOST,
-    pricing::unknown_price,
+    pricing::{Priced, unknown_price},
 };
 use crate::{
     call::Call,
-    claim::{Amount, Claim, Scope, Unit},
+    claim::{Amount, Claim, Unit},
     denial::{Denial, DenialKind, Deny, Exceeded},
     error::Error,
-    labels::Labels,
     rule::Step,
     store::{Charge, CounterKey, Hold, Limit, MemoryStore, Refusal, Reservation, ReserveError},
     telemetry,
@@ -172,7 +170,10 @@ impl Policy {
                 let step = usize::from(claimed.step);
                 let name =
                     plan.steps.get(step).map(|planned| planned.name.clone()).unwrap_or_default();
-                return Err(bad_claim(&claimed.claim).by(name));
+                // The decision has counted them.
+                return Err(
+                    Deny::of_kind(DenialKind::RuleFailed, "its claims cannot be booked").by(name)
+                );
             };
             let Claimed { claim, step, after, ask } = claimed;
             booking.limits.to_mut().insert(*after, Limit { charge, ask: *ask, limit: claim.limit });
@@ -184,12 +185,6 @@ impl Policy {
     /// The charge for a custom claim: one of the plan's, one already added, or a new one.
     fn charge_of<'c>(&self, claim: &'c Claim, cost: u64, booking: &mut Booking<'c>) -> Option<u8> {
         let (key, value) = self.0.counter_key(&claim.scope, claim.unit, claim.window);
-        if value.len() > Labels::MAX_VALUE
-            || booking.charges.len() >= MOST
-            || booking.values.len() >= MOST
-        {
-            return None;
-        }
         let store = self.0.store.get();
         let counter = store.counter(&key);
         let known = |charge: &Charge| {
@@ -307,28 +302,14 @@ impl Policy {
         };
         call.lend(None);
         let would_deny = progress.would_deny.take().or(denied);
+        let (version, entry) = (progress.version, progress.quote.entry);
         let grant = Grant {
             reservation,
-            version: progress.version,
-            entry: progress.quote.entry,
+            priced: Priced { version, entry, at: call.at() },
             cost: progress.quote.cost,
             would_deny,
             would_use,
         };
         Ok(Permit::new(Arc::clone(&self.0), call, grant))
     }
-}
-
-fn bad_claim(claim: &Claim) -> Deny {
-    let reason = match &claim.scope {
-        Scope::Label { value, .. } if value.len() > Labels::MAX_VALUE => {
-            format!(
-                "it claims for a value of {} bytes; at most {} are kept",
-                value.len(),
-                Labels::MAX_VALUE
-            )
-        }
-        _ => format!("it claims on more than {MOST} counters"),
-    };
-    Deny::of_kind(DenialKind::RuleFailed, reason)
 }

@@ -92,14 +92,7 @@ impl Permit {
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
     fn actual(&self) -> Option<Usd> {
         let usage = self.seen.usage.as_ref()?;
-        let actual = self.policy.actual_cost(
-            self.version,
-            self.entry,
-            self.at,
-            &self.provider,
-            &self.seen,
-            usage,
-        );
+        let actual = self.policy.actual_cost(&self.priced, &self.provider, &self.seen, usage);
         if actual.is_none() {
             self.span().in_scope(|| telemetry::unbelievable(usage));
         }
