@@ -729,7 +729,7 @@ fn prices_are_those_of_the_reservation() {
     bench.policy.set_prices(dearer());
     read(response.body_mut()).unwrap();
     bench.assert_settled(usage_cost(40, 5), SettledHow::Actual);
-    assert_eq!(bench.policy.prices().find(&Provider::OPENAI, MODEL).is_some(), true);
+    assert!(bench.policy.prices().find(&Provider::OPENAI, MODEL).is_some());
     bench.clock.advance(Duration::from_secs(7200));
     let permit = bench.permit();
     assert_eq!(permit.reserved(), reserved().saturating_mul(7));

@@ -113,7 +113,8 @@ pub struct Hold<'a> {
     pub limits: &'a [Limit],
     /// The time of the decision.
     pub at: Timestamp,
-    /// When the reservation counts as settled if nothing more is heard of it.
+    /// When the reservation counts as settled if nothing more is heard of it. It
+    /// lasts as long from the store's time as from `at`.
     pub deadline: Timestamp,
 }
 

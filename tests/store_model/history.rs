@@ -185,7 +185,7 @@ impl<S: Store> History<S> {
                 amount: *amount,
             })
             .collect();
-        let deadline = self.clock + deadline;
+        let (lasts, deadline) = (deadline, self.clock + deadline);
         let hold = Hold {
             values: &distinct,
             charges: &booked,
@@ -199,7 +199,7 @@ impl<S: Store> History<S> {
             Ok(reservation) => {
                 assert_eq!(expected, Ok(()), "admitted");
                 self.calls.push(reservation);
-                self.note(Entry::Reserved(charges.clone(), deadline));
+                self.note(Entry::Reserved(charges.clone(), lasts));
                 self.limits_hold(&charges, &limits, deadline);
             }
             Err(ReserveError::Refused(refusal)) => {

@@ -54,7 +54,7 @@ impl Span {
 /// One line of the log.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
-    /// Reserved, as number 0, 1, 2, … : counter, value, amount.
+    /// Reserved, as number 0, 1, 2, … : counter, value, amount; and for how long.
     Reserved(Vec<(usize, String, u64)>, u64),
     Settled(usize, u64),
     Released(usize),
@@ -108,7 +108,7 @@ impl Model {
 
     fn apply(&self, entry: &Entry, now: u64, parts: &mut Parts, calls: &mut Vec<Open>) {
         match entry {
-            Entry::Reserved(charges, deadline) => {
+            Entry::Reserved(charges, lasts) => {
                 let mut booked = Vec::new();
                 for (counter, value, amount) in charges {
                     let until = self.counters[*counter].1.until(now);
@@ -116,7 +116,7 @@ impl Model {
                     booked.push((*counter, value.clone(), *amount, until));
                 }
                 let (is_open, is_over) = (true, false);
-                calls.push(Open { charges: booked, deadline: *deadline, is_open, is_over });
+                calls.push(Open { charges: booked, deadline: now + lasts, is_open, is_over });
             }
             Entry::Settled(call, cost) => {
                 let kept = |unit, amount| if unit == Unit::Cost { *cost } else { amount };
