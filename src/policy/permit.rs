@@ -37,6 +37,8 @@ pub struct Permit {
     pub(super) policy: Arc<Inner>,
     pub(super) reservation: Option<Reservation>,
     pub(super) version: usize,
+    /// When it was admitted.
+    pub(super) at: Timestamp,
     pub(super) entry: Option<EntryId>,
     pub(super) reserved: Usd,
     pub(super) bound: Bound,
@@ -104,6 +106,7 @@ impl Permit {
             policy,
             reservation: grant.reservation,
             version: grant.version,
+            at: call.at(),
             entry: grant.entry,
             reserved: grant.cost,
             bound,

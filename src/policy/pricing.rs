@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
 use crate::{
     call::{Bound, Call, Estimate, Provider},
+    clock::Timestamp,
     denial::{Denial, DenialKind, Deny},
     estimate::{OpenEnded, Output, OutputBound, output_tokens},
     price::{Asked, Entry, EntryId, Price, PriceBook, Region, Tier},
@@ -129,12 +130,14 @@ impl Policy {
 }
 
 impl Inner {
-    /// The actual cost, at the row of the model and tier that answered; a model the
-    /// book does not know costs the dearer of the reserved row and the fallback.
+    /// The actual cost, at the row of the model and tier that answered and as of when
+    /// the call was admitted; a model the book does not know costs the dearer of the
+    /// reserved row and the fallback.
     /// `None` if the usage cannot be true.
     pub(super) fn actual_cost(
         &self,
         version: usize,
+        at: Timestamp,
         reserved_as: Option<EntryId>,
         provider: &Provider,
         observed: &Observed,
@@ -156,7 +159,7 @@ impl Inner {
             UnknownPrice::Assume(price) => Some(cost(price)),
             UnknownPrice::Deny | UnknownPrice::Allow => None,
         };
-        let listed = entry.map(|entry| cost(entry.price()));
+        let listed = entry.map(|entry| cost(entry.price_at(at)));
         match answered {
             // Something else answered than was asked for, and it has no price.
             Some(None) => listed.max(assumed),
