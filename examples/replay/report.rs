@@ -1,6 +1,6 @@
 //! What the replay did, and whether every limit held by the provider's own bills.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use driftlock::{BoxError, Policy, Scope, Timestamp, Usd, Window, Zone};
@@ -118,7 +118,9 @@ fn each(
     spent: &BTreeMap<&str, Usd>,
     cap: impl Fn(&str) -> Usd,
 ) -> Check {
-    let closest = spent.iter().min_by_key(|(who, usd)| cap(who).saturating_sub(**usd));
+    let closest = spent.iter().max_by_key(|(who, usd)| {
+        (usd.saturating_sub(cap(who)), Reverse(cap(who).saturating_sub(**usd)))
+    });
     Check {
         rule,
         limit,
