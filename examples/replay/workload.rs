@@ -101,7 +101,7 @@ const SYSTEM: &str = "Answer briefly.";
 /// The system prompt and what stands around two messages.
 const FRAMING: u64 = 14;
 
-/// Of English, a token has four bytes and a bit.
+/// Of English, a token has nearly five bytes.
 fn prose() -> &'static [&'static str] {
     static TOKENS: OnceLock<Vec<&str>> = OnceLock::new();
     TOKENS.get_or_init(|| {
@@ -115,19 +115,19 @@ fn prose() -> &'static [&'static str] {
     })
 }
 
-/// Code is denser: three bytes and a bit.
+/// Code is denser: a token has three bytes and a half.
 fn code() -> &'static [&'static str] {
     static TOKENS: OnceLock<Vec<&str>> = OnceLock::new();
     TOKENS.get_or_init(|| {
         tokens(
-            "def| total|(items|,| limit|):\n|   | result| =| |0|\n|   | for| item| in| items|:\n\
-             |       | if| item|.price| >| limit|:\n|           | continue|\n|       | result| +=\
-             | item|.price| *| item|.count|\n|   | return| result|\n\n",
+            "for| i|,| row| in| enumerate|(rows|):\n|   | if| not| row|:| continue|\n|   | id|,\
+             | price| =| int|(row|[|0|]),| float|(row|[|3|])\n|   | if| price| >| limit|:\n\
+             |       | late|.append|(id|)\n|   | total| +=| price| *| row|[|4|]\n|return| total|\n\n",
         )
     })
 }
 
-/// Written out with a bar between tokens, as tokenizers of OpenAI's cut them.
+/// Written out with a bar between tokens, about as tokenizers of OpenAI's cut them.
 fn tokens(text: &'static str) -> Vec<&'static str> {
     text.split('|').collect()
 }
