@@ -87,7 +87,7 @@ async fn run() -> Result<(), BoxError> {
 
 async fn admitted(app: &App) -> Result<(), BoxError> {
     title("Admitted: what a call may cost is reserved, what it did cost is charged");
-    println!("   {:16}{:26}{:14}{}", "", "model", "reserved", "cost");
+    println!("   {:16}{:26}{:14}cost", "", "model", "reserved");
     let plain = Chat::new("gpt-4o");
     let stream = Chat { stream: true, ..Chat::new("gpt-4o") };
     let free = Chat { plan: "free", ..Chat::new("gpt-4o") };

@@ -117,3 +117,34 @@ impl Permit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        call::{Call, Operation, Provider},
+        clock::ManualClock,
+        policy::Policy,
+        usage::Usage,
+        usd::Usd,
+    };
+
+    #[tokio::test]
+    async fn a_call_is_charged_the_price_in_force_when_it_was_admitted() {
+        let clock = ManualClock::at("2026-11-30T23:59:59Z".parse().unwrap());
+        let policy = Policy::builder().clock(clock.clone()).receipts(true).build().unwrap();
+        let admit = async || {
+            let mut call = Call::new(Provider::GOOGLE, Operation::Chat, "gemini-4-argon");
+            policy.admit(&mut call).await.unwrap()
+        };
+        let charged = |permit: crate::Permit| {
+            let receipt = permit.receipt().unwrap().clone();
+            permit.settle(&Usage::tokens(1_000_000, 0));
+            receipt.try_settled().unwrap().cost
+        };
+        let before = admit().await;
+        clock.set("2026-12-01T00:00:00Z".parse().unwrap());
+        let after = admit().await;
+        assert_eq!(charged(before), Usd::dollars(2));
+        assert_eq!(charged(after), Usd::dollars(4));
+    }
+}
