@@ -58,6 +58,11 @@ impl Error {
         }
     }
 
+    /// Whether it was this layer, or one below of another workspace, that stopped the call.
+    pub(crate) fn is_not_sent(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::Unreadable(_) | Self::Store(_))
+    }
+
     /// The error of the wrapped service, if it is an `E`.
     pub fn inner_ref<E: StdError + 'static>(&self) -> Option<&E> {
         match self {

@@ -51,7 +51,6 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<Read, Calling, Req> {
-        Passing { request: Option<Req> },
         Reading { #[pin] read: Read },
         Deciding { decision: BoxFuture<'static, (Call, Result<Permit, Error>)>, parts: Option<CallParts<Req>> },
         Calling { #[pin] calling: Calling, permit: Option<Permit> },
@@ -91,9 +90,11 @@ where
         Self { inner: Some(inner), carrier, policy, labels, state: State::Reading { read } }
     }
 
-    pub(crate) fn pass(inner: S, carrier: C, policy: Policy, request: Req) -> Self {
-        let state = State::Passing { request: Some(request) };
-        Self { inner: Some(inner), carrier, policy, labels: Labels::new(), state }
+    /// Calls at once, while an outer layer that has decided is still on the stack for
+    /// layers further in to see.
+    pub(crate) fn pass(mut inner: S, carrier: C, policy: Policy, request: Req) -> Self {
+        let state = State::Calling { calling: inner.call(request), permit: None };
+        Self { inner: None, carrier, policy, labels: Labels::new(), state }
     }
 }
 
@@ -117,10 +118,6 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProjection::Passing { request } => match request.take() {
-                    Some(request) => Ok(Next::Send(request, None)),
-                    None => return Poll::Pending,
-                },
                 StateProjection::Reading { read } => {
                     let intake = ready!(read.poll(cx));
                     let labels = std::mem::take(this.labels);
@@ -276,7 +273,6 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Passing { .. } => "passing",
             State::Reading { .. } => "reading",
             State::Deciding { .. } => "deciding",
             State::Calling { .. } => "calling",

@@ -278,7 +278,8 @@ impl PolicyBuilder {
 
     /// Recognises errors of the wrapped service that prove that nothing was sent: a
     /// circuit breaker's rejection for example. Such calls cost nothing and count
-    /// for no limit. A refused connection is always recognised.
+    /// for no limit. A refused connection, and the refusal of a driftlock layer further
+    /// in, are always recognised.
     ///
     /// # Example
     /// ```

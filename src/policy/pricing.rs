@@ -68,13 +68,13 @@ pub(super) struct Priced {
 }
 
 impl Policy {
-    /// Prices a call for the first time.
+    /// Prices a call for the first time. A panic of the user's estimator denies.
     pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
         let mut progress = Progress::new(self.0.prices.current().0);
-        // The estimator may be the user's.
-        let quote = catch_unwind(AssertUnwindSafe(|| self.quote(call, progress.version)));
-        let failed = || Err(Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked"));
-        match quote.unwrap_or_else(|_| failed()) {
+        let version = progress.version;
+        let quote = catch_unwind(AssertUnwindSafe(|| self.quote(call, version)));
+        let panicked = || Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked");
+        match quote.unwrap_or_else(|_| Err(panicked())) {
             Ok(quote) => progress.quote = quote,
             Err(deny) => self.deny(None, deny, call, &mut progress)?,
         }

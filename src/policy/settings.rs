@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    error::BoxError,
+    error::{BoxError, Error},
     estimate::{OpenEnded, OutputBound},
     labels::Labels,
     price::Price,
@@ -209,17 +209,19 @@ impl Settings {
 
     /// Whether this error of the wrapped service proves that nothing was sent.
     pub(crate) fn is_nothing_sent(&self, error: &BoxError) -> bool {
-        let refused = || {
-            std::iter::successors(Some(error.as_ref() as &(dyn std::error::Error + 'static)), |e| {
-                e.source()
-            })
-            .filter_map(|error| error.downcast_ref::<std::io::Error>())
-            .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        let chain = || {
+            let first = error.as_ref() as &(dyn std::error::Error + 'static);
+            std::iter::successors(Some(first), |error| error.source())
+        };
+        let proves = |error: &(dyn std::error::Error + 'static)| {
+            let refused = error.downcast_ref::<std::io::Error>();
+            refused.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+                || error.downcast_ref::<Error>().is_some_and(Error::is_not_sent)
         };
         // A classifier is the user's code; one that panics has proved nothing.
         let says = || self.nothing_sent.iter().any(|says| says(error));
         let says = || catch_unwind(AssertUnwindSafe(says)).unwrap_or(false);
-        !self.hidden_retries && (refused() || says())
+        !self.hidden_retries && (chain().any(proves) || says())
     }
 }
 
