@@ -455,7 +455,7 @@ fn run(options: Options, scripts: &[Script], schedule: &[(u8, u16)]) {
     let world = World::new(options);
     let mut calls: Vec<_> =
         scripts.iter().enumerate().map(|(n, script)| Progress::new(&world, script, n)).collect();
-    let mut latest = driftlock::Clock::now(&world.clock);
+    let mut latest = driftlock::Timestamp::EPOCH;
     for &(what, which) in schedule {
         match what {
             0..=8 => world.clock.advance(Duration::from_secs(u64::from(which) % 40)),
@@ -477,7 +477,6 @@ fn run(options: Options, scripts: &[Script], schedule: &[(u8, u16)]) {
                 step(&world, &scripts[number], number, &mut calls[number], &mut latest);
             }
         }
-        latest = latest.max(driftlock::Clock::now(&world.clock));
     }
     for (number, call) in calls.iter_mut().enumerate() {
         for _ in 0..60 {
@@ -502,6 +501,8 @@ fn step(
         return;
     }
     let before = world.used();
+    // The store has seen this time now; its time never runs backwards.
+    *latest = (*latest).max(driftlock::Clock::now(&world.clock));
     let open = world.memory.open_reservations();
     let (sent, settled) = (world.client.sent().len(), world.ledger.all().len());
     let error = call.poll(script);
@@ -549,6 +550,7 @@ fn check_the_end(
     latest: driftlock::Timestamp,
 ) {
     // Permits that were leaked pass their deadlines.
+    let latest = latest.max(driftlock::Clock::now(&world.clock));
     world.clock.set(latest.saturating_add(Duration::from_secs(16 * 60)));
     assert!(!world.is_away() || world.slow_store.is_some());
     world.slow_store.iter().for_each(|store| store.is_away.store(false, Ordering::Relaxed));
