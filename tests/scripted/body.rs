@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
@@ -36,7 +37,16 @@ pub struct ScriptedBody {
     steps: VecDeque<Step>,
     /// Whether it says that it has ended as soon as its last step is taken.
     pub admits_end: bool,
+    pub log: Arc<Mutex<BodyLog>>,
     ended: bool,
+}
+
+/// What a body has given so far.
+#[derive(Clone, Debug, Default)]
+pub struct BodyLog {
+    pub bytes: Vec<u8>,
+    pub has_ended: bool,
+    pub has_failed: bool,
 }
 
 impl ScriptedBody {
@@ -71,12 +81,19 @@ impl Body for ScriptedBody {
         match self.steps.pop_front() {
             None => {
                 self.ended = true;
+                self.log.lock().unwrap().has_ended = true;
                 Poll::Ready(None)
             }
-            Some(Step::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Some(Step::Data(data)) => {
+                let mut log = self.log.lock().unwrap();
+                log.bytes.extend_from_slice(&data);
+                log.has_ended = self.admits_end && self.steps.is_empty();
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
             Some(Step::Trailers) => Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::new())))),
             Some(Step::Fail) => {
                 self.ended = true;
+                self.log.lock().unwrap().has_failed = true;
                 Poll::Ready(Some(Err("the connection broke".into())))
             }
             Some(Step::Wait | Step::Hang) => Poll::Pending,

@@ -1,7 +1,8 @@
 //! What the tests of settling share: services, bodies and a store that do exactly
 //! what a script says, and an executor that polls by hand. No time passes but by a
 //! `ManualClock`.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod body;
 mod call;
@@ -9,7 +10,7 @@ mod drive;
 mod service;
 mod store;
 
-pub use body::{ScriptedBody, Step};
+pub use body::{BodyLog, ScriptedBody, Step};
 pub use call::{
     DONE, Ledger, MODEL, USAGE_ONLY, book, chat, content, estimate, json, month, noon, policy,
     usage_cost,

@@ -12,9 +12,10 @@ use std::{
 use bytes::Bytes;
 use driftlock::{BoxError, Driftlock, DriftlockLayer, Policy};
 use http::{Request, Response};
+use http_body::Body;
 use tower::{Layer, Service};
 
-use super::{ScriptedBody, Step, read};
+use super::{BodyLog, ScriptedBody, Step, read};
 
 /// How the client answers one call.
 #[derive(Clone, Debug)]
@@ -78,11 +79,22 @@ impl std::error::Error for Refused {}
 pub struct Client {
     replies: Arc<Mutex<HashMap<String, (Reply, usize)>>>,
     sent: Arc<Mutex<Vec<(String, Bytes)>>>,
+    logs: Arc<Mutex<HashMap<String, Arc<Mutex<BodyLog>>>>>,
 }
 
 impl Client {
     pub fn reply(&self, call: impl Into<String>, reply: Reply, polls: usize) {
         self.replies.lock().unwrap().insert(call.into(), (reply, polls));
+    }
+
+    /// What the answer to a call has given so far.
+    pub fn log(&self, call: &str) -> BodyLog {
+        self.logs
+            .lock()
+            .unwrap()
+            .get(call)
+            .map(|log| log.lock().unwrap().clone())
+            .unwrap_or_default()
     }
 
     /// The calls that were made, with their bodies.
@@ -116,9 +128,11 @@ impl Service<Request<ScriptedBody>> for Client {
         let call = header.map_or(String::new(), |call| call.to_str().unwrap().to_owned());
         let (reply, polls) = self.replies.lock().unwrap()[&call].clone();
         let body = read(&mut request.into_body()).unwrap().concat().into();
+        let log = Arc::<Mutex<BodyLog>>::default();
+        self.logs.lock().unwrap().insert(call.clone(), log.clone());
         self.sent.lock().unwrap().push((call, body));
         assert!(!matches!(reply, Reply::PanicInCall), "a client panicked");
-        Replying { reply: Some(reply), polls }
+        Replying { reply: Some(reply), polls, log }
     }
 }
 
@@ -126,6 +140,7 @@ impl Service<Request<ScriptedBody>> for Client {
 pub struct Replying {
     reply: Option<Reply>,
     polls: usize,
+    log: Arc<Mutex<BodyLog>>,
 }
 
 impl Future for Replying {
@@ -144,6 +159,8 @@ impl Future for Replying {
                     .fold(response, |response, (name, value)| response.header(name, value));
                 let mut body = ScriptedBody::new(body);
                 body.admits_end = admits_end;
+                body.log = self.log.clone();
+                self.log.lock().unwrap().has_ended = body.is_end_stream();
                 Ok(response.body(body).unwrap())
             }
             Reply::Fail(kind) => Err(std::io::Error::from(kind).into()),
