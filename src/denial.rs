@@ -219,11 +219,11 @@ fn describe(exceeded: &Exceeded) -> String {
             format!("{used} of {limit} spent{whom} {window}{in_flight}, this call may cost {asked}")
         }
         (Some(window), Amount::Calls(_)) => {
-            let most = match limit {
+            let used = match used {
                 Amount::Calls(calls) => calls.to_string(),
                 Amount::Cost(usd) => usd.to_string(),
             };
-            format!("{used} of {most} made{whom} {window}")
+            format!("{used} of {limit} made{whom} {window}")
         }
     }
 }
@@ -352,7 +352,7 @@ mod tests {
         let denial = Deny::exceeding(DenialKind::Velocity, exceeded, retry).by("velocity_limit");
         assert_eq!(
             denial.to_string(),
-            "velocity_limit: 60 calls of 60 made by user u-17 in any 60s; try again at 2026-12-01T00:00:00Z"
+            "velocity_limit: 60 of 60 calls made by user u-17 in any 60s; try again at 2026-12-01T00:00:00Z"
         );
     }
 

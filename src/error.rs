@@ -13,6 +13,9 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// the wrapped service is kept boxed in [`Error::Inner`] and comes back out with
 /// [`downcast_inner`](Self::downcast_inner).
 ///
+/// Behind a layer that boxes errors (`Buffer`, `Timeout`, `LoadShed`) a denial is
+/// found with [`Denial::find`]`(error.as_ref())`.
+///
 /// # Example
 /// ```
 /// use driftlock::Error;

@@ -83,11 +83,28 @@ impl Window {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sliding(length) => write!(f, "in any {length:?}"),
+            Self::Sliding(length) => write_length(f, *length),
             Self::Calendar(period, Zone::UTC) => write!(f, "this {period}"),
             Self::Calendar(period, zone) => write!(f, "this {period} ({zone})"),
             Self::Lifetime => f.write_str("in all time"),
         }
+    }
+}
+
+/// `in any 90s`, `in any 2 hours`, `in any 7 days`: the largest unit that fits.
+fn write_length(f: &mut fmt::Formatter<'_>, length: Duration) -> fmt::Result {
+    const HOUR: u64 = 3_600;
+    const DAY: u64 = 24 * HOUR;
+    match (length.as_secs(), length.subsec_nanos()) {
+        (DAY, 0) => f.write_str("in any day"),
+        (HOUR, 0) => f.write_str("in any hour"),
+        (seconds, 0) if seconds > 0 && seconds % DAY == 0 => {
+            write!(f, "in any {} days", seconds / DAY)
+        }
+        (seconds, 0) if seconds > 0 && seconds % HOUR == 0 => {
+            write!(f, "in any {} hours", seconds / HOUR)
+        }
+        _ => write!(f, "in any {length:?}"),
     }
 }
 
@@ -252,6 +269,16 @@ mod tests {
             assert!(start <= end);
             window.period(Timestamp::EPOCH);
         }
+    }
+
+    #[test]
+    fn lengths_read_in_the_largest_unit_that_fits() {
+        let words = |seconds| Window::sliding(Duration::from_secs(seconds)).to_string();
+        assert_eq!(
+            [60, 90, 3_600, 5_400, 7_200].map(words),
+            ["in any 60s", "in any 90s", "in any hour", "in any 5400s", "in any 2 hours",]
+        );
+        assert_eq!([86_400, 604_800].map(words), ["in any day", "in any 7 days"]);
     }
 
     #[test]
