@@ -44,6 +44,7 @@ struct Part {
 impl Part {
     /// Ends a reservation of `open`, and takes `refund` from what is settled then.
     /// Returns what it took of both.
+    #[inline]
     fn close(&mut self, open: u64, refund: u64) -> (u64, u64) {
         let open = open.min(self.open);
         self.open -= open;
@@ -93,8 +94,8 @@ impl Counter {
         } else if let Some(past) = &mut self.past {
             while past.leaves <= now {
                 let (used, open) = past.pop();
-                self.used -= used.min(self.used);
-                self.open -= open.min(self.open);
+                self.used = self.used.saturating_sub(used);
+                self.open = self.open.saturating_sub(open);
             }
         }
     }
@@ -127,6 +128,7 @@ impl Counter {
         }
     }
 
+    #[inline]
     fn newest(&self) -> Part {
         let (used, open) = self.past.as_ref().map_or((0, 0), |past| (past.used, past.open));
         Part {
@@ -148,10 +150,15 @@ impl Counter {
         let (open, refund) = if until == self.until {
             self.newest().close(open, refund)
         } else {
-            self.past.as_mut().map_or((0, 0), |past| past.close(until, open, refund))
+            self.close_older(until, open, refund)
         };
-        self.open -= open.min(self.open);
-        self.used -= refund.min(self.used);
+        self.open = self.open.saturating_sub(open);
+        self.used = self.used.saturating_sub(refund);
+    }
+
+    #[inline(never)]
+    fn close_older(&mut self, until: u64, open: u64, refund: u64) -> (u64, u64) {
+        self.past.as_mut().map_or((0, 0), |past| past.close(until, open, refund))
     }
 
     /// Takes `amount` off what is settled, from the newest part to the oldest, as
@@ -161,7 +168,7 @@ impl Counter {
         if let Some(past) = &mut self.past {
             taken += past.take_settled(amount - taken);
         }
-        self.used -= taken.min(self.used);
+        self.used = self.used.saturating_sub(taken);
     }
 
     /// The first time at which no more than `most` is used, if nothing is added.
@@ -242,8 +249,8 @@ impl Past {
     }
 
     fn subtract(&mut self, used: u64, open: u64) {
-        self.used -= used.min(self.used);
-        self.open -= open.min(self.open);
+        self.used = self.used.saturating_sub(used);
+        self.open = self.open.saturating_sub(open);
     }
 }
 

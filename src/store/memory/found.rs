@@ -18,7 +18,7 @@ pub(super) struct Found {
 }
 
 /// The counter of one charge.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spot {
     pub(super) used: u64,
     /// The largest limit it is prepared for.
@@ -26,15 +26,15 @@ pub(super) struct Spot {
     /// Until when what is booked now counts.
     pub(super) until: u64,
     pub(super) column: u32,
+    pub(super) is_cost: bool,
 }
 
 impl Found {
-    /// Hashes the values, which needs no lock.
+    /// Makes room and hashes the values, which needs no lock.
     #[inline]
-    pub(super) fn hash(&mut self, values: &[&str], hasher: &DefaultHashBuilder) {
-        for value in values {
-            self.places.push(Place::unused(hash_of(hasher, value)));
-        }
+    pub(super) fn prepare(&mut self, hold: &Hold<'_>, hasher: &DefaultHashBuilder) {
+        self.places.extend(hold.values.iter().map(|value| Place::unused(hash_of(hasher, value))));
+        self.spots.resize(hold.charges.len(), Spot::default());
     }
 
     /// Whether two values may share a scope.

@@ -24,7 +24,8 @@ const TABLE_BITS: u32 = 7;
 pub(super) struct Scope {
     key: SmolStr,
     family: u32,
-    /// How many amounts of kept reservations point here.
+    /// How many kept reservations point here, each as often as it has runs of
+    /// entries here.
     pub(super) held_by: u32,
     counters: SmallVec<[Counter; 3]>,
 }
@@ -36,29 +37,24 @@ impl Default for Scope {
 }
 
 impl Scope {
-    /// The counter in a column, if anything was ever booked there or further right.
+    /// Its counters by column, as far as anything was ever booked on them.
     #[inline]
-    pub(super) fn counter(&mut self, column: u32) -> Option<&mut Counter> {
-        self.counters.get_mut(column as usize)
+    pub(super) fn counters(&mut self) -> &mut [Counter] {
+        &mut self.counters
     }
 
-    /// What the counter in a column has used, and the part of it that is reserved.
+    /// Its counters by column, at least so many.
     #[inline]
-    pub(super) fn used(&mut self, column: u32, now: u64) -> (u64, u64) {
-        self.counter(column).map_or((0, 0), |counter| {
-            counter.roll(now);
-            (counter.used(), counter.open())
-        })
-    }
-
-    /// The counter in a column.
-    #[inline]
-    pub(super) fn counter_or_new(&mut self, column: u32) -> &mut Counter {
-        let column = column as usize;
-        if self.counters.len() <= column {
-            self.counters.resize_with(column + 1, Counter::default);
+    pub(super) fn counters_up_to(&mut self, columns: u32) -> &mut [Counter] {
+        if self.counters.len() < columns as usize {
+            self.grow(columns as usize);
         }
-        &mut self.counters[column]
+        &mut self.counters
+    }
+
+    #[cold]
+    fn grow(&mut self, columns: usize) {
+        self.counters.resize_with(columns, Counter::default);
     }
 }
 
@@ -191,21 +187,29 @@ impl Scopes {
         slot
     }
 
-    /// The scope in a slot, unless that is [`NONE`].
-    #[inline]
-    pub(super) fn get(&mut self, slot: u32) -> Option<&mut Scope> {
-        self.slab.get_mut(slot)
-    }
-
     /// The scope in a slot that [`ensure`](Self::ensure) returned.
     #[inline]
     pub(super) fn at(&mut self, slot: u32) -> &mut Scope {
         &mut self.slab[slot]
     }
 
+    /// A counter, if its scope is there and anything was ever booked on it.
+    pub(super) fn counter(&mut self, slot: u32, column: u32) -> Option<&mut Counter> {
+        self.counters(slot).get_mut(column as usize)
+    }
+
+    /// The counters of a place; none if its scope is not there yet.
+    #[inline]
+    pub(super) fn counters(&mut self, slot: u32) -> &mut [Counter] {
+        self.slab.get_mut(slot).map_or(&mut [], Scope::counters)
+    }
+
     /// What a counter has used, and the part of it that is reserved.
     pub(super) fn used(&mut self, slot: u32, column: u32, now: u64) -> (u64, u64) {
-        if slot == NONE { (0, 0) } else { self.at(slot).used(column, now) }
+        self.counter(slot, column).map_or((0, 0), |counter| {
+            counter.roll(now);
+            (counter.used(), counter.open())
+        })
     }
 
     /// How many slots there are to sweep over.

@@ -3,6 +3,7 @@
 use hashbrown::DefaultHashBuilder;
 
 use super::{
+    counter::Counter,
     found::{Found, Spot},
     held::{Entry, Held},
     meaning::Meanings,
@@ -10,6 +11,7 @@ use super::{
     sweep::Sweep,
 };
 use crate::{
+    claim::Unit,
     clock::Timestamp,
     store::contract::{
         CounterId, CounterKey, Hold, Reading, Reservation, ReserveError, StoreError,
@@ -95,8 +97,9 @@ impl State {
         let now = self.advance(hold.at);
         self.find(hold, found, now).map_err(senseless)?;
         let mut widens = false;
+        let spots = found.spots.as_slice();
         for limit in hold.limits {
-            let Some(spot) = found.spots.get(usize::from(limit.charge)) else {
+            let Some(spot) = spots.get(usize::from(limit.charge)) else {
                 return Err(senseless("a limit on a charge that is not there"));
             };
             if !found.has_room(hold, limit, spot.used) {
@@ -114,39 +117,36 @@ impl State {
     #[inline]
     fn find(&mut self, hold: &Hold<'_>, found: &mut Found, now: u64) -> Result<(), &'static str> {
         let mut newcomers = 0;
-        for run in hold.charges.chunk_by(|one, next| one.value == next.value) {
-            let mut scope = None;
-            let mut family = NONE;
-            for charge in run {
-                let Some(meaning) = self.meanings.find(charge.counter) else {
-                    return Err("a charge on a counter of another store");
+        let mut counters: &mut [Counter] = &mut [];
+        let (mut value, mut family) = (NONE, NONE);
+        for (charge, spot) in hold.charges.iter().zip(found.spots.iter_mut()) {
+            let Some(meaning) = self.meanings.find(charge.counter) else {
+                return Err("a charge on a counter of another store");
+            };
+            if value != u32::from(charge.value) || family != meaning.family {
+                (value, family) = (u32::from(charge.value), meaning.family);
+                let at = usize::from(charge.value);
+                let (Some(place), Some(text)) = (found.places.get_mut(at), hold.values.get(at))
+                else {
+                    return Err("a charge for a value that is not there");
                 };
-                if meaning.family != family {
-                    let at = usize::from(charge.value);
-                    let (Some(place), Some(value)) =
-                        (found.places.get_mut(at), hold.values.get(at))
-                    else {
-                        return Err("a charge for a value that is not there");
-                    };
-                    family = meaning.family;
-                    if place.family == NONE {
-                        self.scopes.locate(place, family, value, newcomers);
-                        newcomers += usize::from(place.is_new());
-                    }
-                    if place.family != family {
-                        return Err("one value for counters of different labels");
-                    }
-                    scope = self.scopes.get(place.slot);
+                if place.family == NONE {
+                    self.scopes.locate(place, family, text, newcomers);
+                    newcomers += usize::from(place.is_new());
                 }
-                let counter = scope.as_mut().and_then(|scope| scope.counter(meaning.column));
-                let (used, parts) = counter.map_or((0, 1), |counter| {
-                    counter.roll(now);
-                    (counter.used(), counter.parts())
-                });
-                let until = self.meanings.until(&meaning, now, parts);
-                let column = meaning.column;
-                found.spots.push(Spot { used, most: meaning.most(), until, column });
+                if place.family != family {
+                    return Err("one value for counters of different labels");
+                }
+                counters = self.scopes.counters(place.slot);
             }
+            let counter = counters.get_mut(meaning.column as usize);
+            let (used, parts) = counter.map_or((0, 1), |counter| {
+                counter.roll(now);
+                (counter.used(), if meaning.exact > 0 { counter.parts() } else { 1 })
+            });
+            let until = self.meanings.until(meaning, now, parts);
+            let (column, most) = (meaning.column, meaning.most);
+            *spot = Spot { used, most, until, column, is_cost: meaning.unit == Unit::Cost };
         }
         found.is_shared = found.has_sharers();
         Ok(())
@@ -162,11 +162,10 @@ impl State {
         }
         for (charge, spot) in hold.charges.iter().zip(&mut found.spots) {
             let Some(meaning) = self.meanings.find(charge.counter) else { continue };
-            let place = found.places.get(usize::from(charge.value));
-            let scope = place.and_then(|place| self.scopes.get(place.slot));
-            let counter = scope.and_then(|scope| scope.counter(meaning.column));
+            let Some(place) = found.places.get(usize::from(charge.value)) else { continue };
+            let counter = self.scopes.counter(place.slot, meaning.column);
             let parts = counter.map_or(1, |counter| counter.parts());
-            spot.until = self.meanings.until(&meaning, now, parts);
+            spot.until = self.meanings.until(meaning, now, parts);
         }
     }
 
@@ -176,21 +175,27 @@ impl State {
         let deadline = before_the_end(hold.deadline);
         self.next_chore = self.next_chore.min(deadline.max(self.next_look));
         let (reservation, record) = self.held.open(deadline);
-        let mut spots = found.spots.iter();
-        for run in hold.charges.chunk_by(|one, next| one.value == next.value) {
-            let at = run.first().map_or(0, |charge| usize::from(charge.value));
-            let (Some(place), Some(value)) = (found.places.get(at), hold.values.get(at)) else {
-                continue; // `find` would have refused it
-            };
-            let slot = self.scopes.ensure(place, value);
-            let scope = self.scopes.at(slot);
-            for (charge, spot) in run.iter().zip(&mut spots) {
-                scope.held_by += 1;
-                let counter = scope.counter_or_new(spot.column);
-                let until = counter.reserve(spot.until, charge.amount);
-                let (counter, amount) = (charge.counter, charge.amount);
-                record.entries.push(Entry { slot, counter, amount, until });
+        let mut counters: &mut [Counter] = &mut [];
+        let (mut value, mut slot) = (NONE, NONE);
+        record.entries.reserve(hold.charges.len());
+        let spots = hold.charges.iter().zip(found.spots.as_slice());
+        for (charge, spot) in spots {
+            if value != u32::from(charge.value) {
+                value = u32::from(charge.value);
+                let at = usize::from(charge.value);
+                if let (Some(place), Some(text)) = (found.places.get(at), hold.values.get(at)) {
+                    let previous = std::mem::replace(&mut slot, self.scopes.ensure(place, text));
+                    let columns = self.meanings.columns(place.family);
+                    let scope = self.scopes.at(slot);
+                    scope.held_by += u32::from(slot != previous);
+                    counters = scope.counters_up_to(columns);
+                }
             }
+            let counter = counters.get_mut(spot.column as usize);
+            let until = counter.map_or(0, |counter| counter.reserve(spot.until, charge.amount));
+            let (counter, column, is_cost) = (charge.counter.0, spot.column, spot.is_cost);
+            let amount = charge.amount;
+            record.entries.push(Entry { slot, column, counter, is_cost, amount, until });
         }
         reservation
     }
@@ -213,7 +218,7 @@ impl State {
         self.scopes.locate(&mut place, meaning.family, value, 0);
         let (used, open) = self.scopes.used(place.slot, meaning.column, now);
         let reserved = open.min(used);
-        let horizon = self.meanings.horizon(&meaning);
+        let horizon = self.meanings.horizon(meaning);
         let resets_at = horizon.is_calendar().then(|| Timestamp::from_nanos(horizon.until(now)));
         Ok(Reading { settled: used - reserved, reserved, resets_at })
     }

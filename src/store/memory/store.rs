@@ -63,7 +63,7 @@ impl MemoryStore {
     /// if the hold makes no sense, for example names a counter of another store.
     pub fn reserve_now(&self, hold: Hold<'_>) -> Result<Reservation, ReserveError> {
         let mut found = Found::default();
-        found.hash(hold.values, &self.hasher);
+        found.prepare(&hold, &self.hasher);
         self.lock().reserve(&hold, &mut found)
     }
 
