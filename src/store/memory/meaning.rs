@@ -21,7 +21,8 @@ pub(super) struct Meaning {
     pub(super) column: u32,
     /// Index of its window's horizon; windows of one length share it.
     pub(super) horizon: u32,
-    pub(super) unit: Unit,
+    /// Whether it counts money, not calls.
+    pub(super) is_cost: bool,
     /// How many times of calls are kept apart: as many as the largest limit, none
     /// if there is no limit so far, or too large a one.
     pub(super) exact: u16,
@@ -55,10 +56,10 @@ impl Meanings {
         let column = self.columns[place];
         self.columns[place] += 1;
         let horizon = self.horizon_of(key.window);
-        let unit = key.unit;
-        let keeps_times = unit == Unit::Calls && key.window.sliding_nanos().is_some();
+        let is_cost = key.unit == Unit::Cost;
+        let keeps_times = !is_cost && key.window.sliding_nanos().is_some();
         let most = if keeps_times { 0 } else { u64::MAX };
-        self.list.push(Meaning { family, column, horizon, unit, exact: 0, most });
+        self.list.push(Meaning { family, column, horizon, is_cost, exact: 0, most });
         self.numbers.insert(key.clone(), id);
         id
     }

@@ -83,7 +83,13 @@ impl Place {
         Self { hash, slot: NONE, family: NONE, other: false }
     }
 
-    /// Whether it will be a scope of its own, and is not one yet.
+    /// Whether it was looked up and needs room for a scope of its own.
+    #[inline]
+    pub(super) fn is_newcomer(&self) -> bool {
+        self.is_new() && self.family != NONE
+    }
+
+    /// Whether it is no scope yet, and not to be the shared one.
     #[inline]
     pub(super) fn is_new(&self) -> bool {
         self.slot == NONE && !self.other

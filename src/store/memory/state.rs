@@ -11,7 +11,6 @@ use super::{
     sweep::Sweep,
 };
 use crate::{
-    claim::Unit,
     clock::Timestamp,
     store::contract::{
         CounterId, CounterKey, Hold, Reading, Reservation, ReserveError, StoreError,
@@ -116,7 +115,6 @@ impl State {
     /// Looks up every counter that is charged, and checks that the hold makes sense.
     #[inline]
     fn find(&mut self, hold: &Hold<'_>, found: &mut Found, now: u64) -> Result<(), &'static str> {
-        let mut newcomers = 0;
         let mut counters: &mut [Counter] = &mut [];
         let (mut value, mut family) = (NONE, NONE);
         for (charge, spot) in hold.charges.iter().zip(found.spots.iter_mut()) {
@@ -125,19 +123,8 @@ impl State {
             };
             if value != u32::from(charge.value) || family != meaning.family {
                 (value, family) = (u32::from(charge.value), meaning.family);
-                let at = usize::from(charge.value);
-                let (Some(place), Some(text)) = (found.places.get_mut(at), hold.values.get(at))
-                else {
-                    return Err("a charge for a value that is not there");
-                };
-                if place.family == NONE {
-                    self.scopes.locate(place, family, text, newcomers);
-                    newcomers += usize::from(place.is_new());
-                }
-                if place.family != family {
-                    return Err("one value for counters of different labels");
-                }
-                counters = self.scopes.counters(place.slot);
+                let slot = self.enter(hold, &mut found.places, charge.value, family)?;
+                counters = self.scopes.counters(slot);
             }
             let counter = counters.get_mut(meaning.column as usize);
             let (used, parts) = counter.map_or((0, 1), |counter| {
@@ -146,10 +133,34 @@ impl State {
             });
             let until = self.meanings.until(meaning, now, parts);
             let (column, most) = (meaning.column, meaning.most);
-            *spot = Spot { used, most, until, column, is_cost: meaning.unit == Unit::Cost };
+            *spot = Spot { used, most, until, column, is_cost: meaning.is_cost };
         }
         found.is_shared = found.has_sharers();
         Ok(())
+    }
+
+    /// Looks up one value, unless that is done, and returns the slot of its scope.
+    // Out of line, because the loop above needs the registers.
+    #[inline(never)]
+    fn enter(
+        &self,
+        hold: &Hold<'_>,
+        places: &mut [Place],
+        value: u8,
+        family: u32,
+    ) -> Result<u32, &'static str> {
+        let newcomers = places.iter().filter(|place| place.is_newcomer()).count();
+        let at = usize::from(value);
+        let (Some(place), Some(text)) = (places.get_mut(at), hold.values.get(at)) else {
+            return Err("a charge for a value that is not there");
+        };
+        if place.family == NONE {
+            self.scopes.locate(place, family, text, newcomers);
+        }
+        if place.family != family {
+            return Err("one value for counters of different labels");
+        }
+        Ok(place.slot)
     }
 
     /// Prepares counters for limits larger than any before.
