@@ -23,6 +23,14 @@ pub(super) struct Counter {
     past: Option<Box<Past>>,
 }
 
+/// What a counter was before it was booked on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    pub(super) used: u64,
+    open: u64,
+    until: u64,
+}
+
 /// The parts that are not the newest.
 #[derive(Debug)]
 struct Past {
@@ -107,6 +115,23 @@ impl Counter {
         self.add(until, amount);
         self.open = self.open.saturating_add(amount);
         self.until
+    }
+
+    /// What [`restore`](Self::restore) needs to undo what comes next.
+    #[inline]
+    pub(super) fn before(&self) -> Before {
+        Before { used: self.used, open: self.open, until: self.until }
+    }
+
+    /// Undoes what was booked since, if nothing else happened.
+    pub(super) fn restore(&mut self, before: Before) {
+        if self.until != before.until {
+            self.until = before.until;
+            if let Some(past) = &mut self.past {
+                past.unpush(before.until);
+            }
+        }
+        (self.used, self.open) = (before.used, before.open);
     }
 
     /// Adds to what is settled. Call [`roll`](Self::roll) before.
@@ -207,6 +232,15 @@ impl Past {
         self.used = self.used.saturating_add(part.used);
         self.open = self.open.saturating_add(part.open);
         self.parts.push_back(part);
+    }
+
+    /// Undoes a push of the part `until`, if there was one.
+    fn unpush(&mut self, until: u64) {
+        if let Some(part) = self.parts.back().copied().filter(|part| part.until == until) {
+            self.parts.pop_back();
+            self.subtract(part.used, part.open);
+            self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
+        }
     }
 
     /// Removes the oldest part and returns what it used and reserved.

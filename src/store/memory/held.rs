@@ -67,9 +67,9 @@ impl Default for Held {
 }
 
 impl Held {
-    /// A new, empty record. `deadline` must be below `u64::MAX`.
+    /// Opens an empty record. `deadline` must be below `u64::MAX`.
     #[inline]
-    pub(super) fn open(&mut self, deadline: u64) -> (Reservation, &mut Record) {
+    pub(super) fn open(&mut self, deadline: u64) -> Reservation {
         let slot = self.slab.take();
         let place = slot as usize;
         if place >= self.deadlines.len() {
@@ -82,7 +82,7 @@ impl Held {
         let record = &mut self.slab[slot];
         record.tag = self.last_tag;
         record.expired = false;
-        (Reservation { key: u64::from(slot), tag: self.last_tag }, record)
+        Reservation { key: u64::from(slot), tag: self.last_tag }
     }
 
     /// The record of a reservation, unless it is settled already.

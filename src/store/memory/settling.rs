@@ -72,15 +72,15 @@ impl State {
         let now = self.advance(adjustment.at);
         self.expire_due();
         let Some(meaning) = self.meanings.find(adjustment.counter) else { return };
-        let mut place = Place::unused(hash);
-        self.scopes.locate(&mut place, meaning.family, adjustment.value, 0);
-        if place.slot == NONE && adjustment.delta <= 0 {
+        let (family, value) = (meaning.family, adjustment.value);
+        if adjustment.delta <= 0 && self.scopes.locate(family, value, hash).0 == NONE {
             return; // there is nothing to take from
         }
+        let mut place = Place::of(hash);
+        self.scopes.ensure(&mut place, family, value);
         let amount = adjustment.delta.unsigned_abs();
-        let slot = self.scopes.ensure(&place, adjustment.value);
         let columns = self.meanings.columns(meaning.family);
-        let counters = self.scopes.at(slot).counters_up_to(columns);
+        let counters = self.scopes.at(place.slot).counters_up_to(columns);
         let Some(counter) = counters.get_mut(meaning.column as usize) else { return };
         counter.roll(now);
         if adjustment.delta < 0 {
