@@ -98,6 +98,21 @@ fn two_newcomers_of_one_call_do_not_both_take_the_shared_room() {
     assert_eq!((store.scopes(), used(&store, month, long, now)), (1, 10));
 }
 
+#[test]
+fn newcomers_of_one_call_who_fit_together_are_admitted_together() {
+    let (store, now) = (MemoryStore::builder().max_scopes(0).build(), november());
+    let month = per_user(&store, Unit::Cost, Window::month(Zone::UTC));
+    let charges = [0, 1].map(|value| Charge { counter: month, value, amount: 10 });
+    let admits = |limit| {
+        let limits = [0, 1].map(|charge| Limit { charge, ask: 10, limit });
+        let (values, charges, limits) = (&["ada", "bo"], &charges, &limits);
+        let (at, deadline) = (Timestamp::from_nanos(now), Timestamp::from_nanos(now + MINUTE));
+        store.reserve_now(&Hold { values, charges, limits, at, deadline }).is_ok()
+    };
+    assert_eq!([19, 20, 39, 40].map(admits), [false, true, false, true]);
+    assert_eq!(used(&store, month, Scope::OTHER, now), 40);
+}
+
 /// Lets the sweep come by: it goes a few steps at a time.
 fn sweep(store: &MemoryStore, counter: CounterId, from: u64) {
     for step in 0..2_000 {

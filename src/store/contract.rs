@@ -22,15 +22,18 @@ use crate::{
 /// # Contract
 /// - [`reserve`](Self::reserve) books every charge of a [`Hold`] or none. After it
 ///   succeeds, every limit of the hold is kept. A refused hold changes nothing.
-///   Dropping an unfinished answer gives back whatever it may have booked.
+///   Dropping an unfinished answer gives back whatever it may have booked. A hold
+///   that makes no sense is [`ReserveError::Unavailable`], never a panic.
 /// - [`settle`](Self::settle) and [`release`](Self::release) return at once and
 ///   never fail; they are called from `Drop`, without a runtime. A second one for
 ///   the same reservation, in any order, changes nothing.
-/// - A reservation whose deadline passes counts as settled at what it reserved; a
-///   later settle corrects that.
-/// - Amounts saturate: a sum above `u64::MAX` is above every limit.
-/// - Time never runs backwards: a time before the latest one seen counts as the
-///   latest one seen.
+/// - From its deadline on, a reservation counts as settled at what it reserved. One
+///   later settle or release corrects that, as long as the store remembers it.
+/// - What no longer counts in its window is not changed by a refund.
+/// - Amounts saturate: a sum above `u64::MAX` is above every limit, and a counter
+///   that reached `u64::MAX` takes no refund.
+/// - Time never runs backwards: a time before the latest one seen, by whatever
+///   method, counts as the latest one seen.
 pub trait Store: Send + Sync + 'static {
     /// The number under which this store knows a counter; one number per key.
     /// Called when a policy is built, and for claims of custom rules.
@@ -39,14 +42,15 @@ pub trait Store: Send + Sync + 'static {
     /// Books all charges if every limit leaves room for them.
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>>;
 
-    /// Replaces what was reserved by what the call cost. An overrun is booked too,
-    /// at `at`; a refund goes back to where it was taken.
+    /// Replaces what was reserved by what the call cost; calls stay counted. A refund
+    /// goes back to where it was taken. An overrun is booked too, whatever the
+    /// limits: in a sliding window at `at`, else in the period of the reservation.
     fn settle(&self, reservation: Reservation, cost: Usd, at: Timestamp);
 
     /// Gives everything back, calls included: nothing was sent.
     fn release(&self, reservation: Reservation, at: Timestamp);
 
-    /// Moves a deadline to a later time.
+    /// Moves a deadline to a later time. Does nothing once the deadline is reached.
     fn extend(&self, reservation: Reservation, deadline: Timestamp);
 
     /// What a counter holds for one value of its label (`""` for the workspace).
@@ -58,7 +62,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Answer<'a, Result<Reading, StoreError>>;
 
     /// Changes what is settled: an opening balance, a correction, a reset. What is
-    /// reserved stays, and settled never falls below zero.
+    /// reserved stays, and settled never falls below zero. A sliding window gives up
+    /// its newest amounts first.
     fn adjust<'a>(&'a self, adjustment: Adjustment<'a>) -> Answer<'a, Result<Reading, StoreError>>;
 
     /// Waits until everything handed over so far is applied.
@@ -166,7 +171,9 @@ pub struct Refusal {
     pub used: u64,
     /// The part of `used` that is reserved.
     pub reserved: u64,
-    /// When every limit of the hold would have room, if nobody else takes it.
+    /// When every limit of the hold would have room, if nobody else takes it: never,
+    /// if one of them never will; else the latest of the times that are known; else
+    /// when calls in flight settle. A sliding window always knows the time.
     pub retry: Retry,
 }
 

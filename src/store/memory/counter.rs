@@ -23,6 +23,14 @@ pub(super) struct Counter {
     past: Option<Box<Past>>,
 }
 
+/// What a counter was before it was booked on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    pub(super) used: u64,
+    open: u64,
+    until: u64,
+}
+
 /// The parts that are not the newest.
 #[derive(Debug)]
 struct Past {
@@ -44,6 +52,7 @@ struct Part {
 impl Part {
     /// Ends a reservation of `open`, and takes `refund` from what is settled then.
     /// Returns what it took of both.
+    #[inline]
     fn close(&mut self, open: u64, refund: u64) -> (u64, u64) {
         let open = open.min(self.open);
         self.open -= open;
@@ -93,8 +102,8 @@ impl Counter {
         } else if let Some(past) = &mut self.past {
             while past.leaves <= now {
                 let (used, open) = past.pop();
-                self.used -= used.min(self.used);
-                self.open -= open.min(self.open);
+                self.used = self.used.saturating_sub(used);
+                self.open = self.open.saturating_sub(open);
             }
         }
     }
@@ -106,6 +115,23 @@ impl Counter {
         self.add(until, amount);
         self.open = self.open.saturating_add(amount);
         self.until
+    }
+
+    /// What [`restore`](Self::restore) needs to undo what comes next.
+    #[inline]
+    pub(super) fn before(&self) -> Before {
+        Before { used: self.used, open: self.open, until: self.until }
+    }
+
+    /// Undoes what was booked since, if nothing else happened.
+    pub(super) fn restore(&mut self, before: Before) {
+        if self.until != before.until {
+            self.until = before.until;
+            if let Some(past) = &mut self.past {
+                past.unpush(before.until);
+            }
+        }
+        (self.used, self.open) = (before.used, before.open);
     }
 
     /// Adds to what is settled. Call [`roll`](Self::roll) before.
@@ -127,6 +153,7 @@ impl Counter {
         }
     }
 
+    #[inline]
     fn newest(&self) -> Part {
         let (used, open) = self.past.as_ref().map_or((0, 0), |past| (past.used, past.open));
         Part {
@@ -148,10 +175,15 @@ impl Counter {
         let (open, refund) = if until == self.until {
             self.newest().close(open, refund)
         } else {
-            self.past.as_mut().map_or((0, 0), |past| past.close(until, open, refund))
+            self.close_older(until, open, refund)
         };
-        self.open -= open.min(self.open);
-        self.used -= refund.min(self.used);
+        self.open = self.open.saturating_sub(open);
+        self.used = self.used.saturating_sub(refund);
+    }
+
+    #[inline(never)]
+    fn close_older(&mut self, until: u64, open: u64, refund: u64) -> (u64, u64) {
+        self.past.as_mut().map_or((0, 0), |past| past.close(until, open, refund))
     }
 
     /// Takes `amount` off what is settled, from the newest part to the oldest, as
@@ -161,7 +193,7 @@ impl Counter {
         if let Some(past) = &mut self.past {
             taken += past.take_settled(amount - taken);
         }
-        self.used -= taken.min(self.used);
+        self.used = self.used.saturating_sub(taken);
     }
 
     /// The first time at which no more than `most` is used, if nothing is added.
@@ -200,6 +232,15 @@ impl Past {
         self.used = self.used.saturating_add(part.used);
         self.open = self.open.saturating_add(part.open);
         self.parts.push_back(part);
+    }
+
+    /// Undoes a push of the part `until`, if there was one.
+    fn unpush(&mut self, until: u64) {
+        if let Some(part) = self.parts.back().copied().filter(|part| part.until == until) {
+            self.parts.pop_back();
+            self.subtract(part.used, part.open);
+            self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
+        }
     }
 
     /// Removes the oldest part and returns what it used and reserved.
@@ -242,8 +283,8 @@ impl Past {
     }
 
     fn subtract(&mut self, used: u64, open: u64) {
-        self.used -= used.min(self.used);
-        self.open -= open.min(self.open);
+        self.used = self.used.saturating_sub(used);
+        self.open = self.open.saturating_sub(open);
     }
 }
 

@@ -6,10 +6,8 @@
 
 use std::collections::VecDeque;
 
-use smallvec::SmallVec;
-
 use super::slab::Slab;
-use crate::store::contract::{CounterId, Reservation};
+use crate::store::contract::Reservation;
 
 /// How many reservations are kept after their deadline.
 const KEPT: usize = 16_384;
@@ -18,7 +16,10 @@ const KEPT: usize = 16_384;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) slot: u32,
-    pub(super) counter: CounterId,
+    pub(super) column: u32,
+    /// The number of the counter there.
+    pub(super) counter: u32,
+    pub(super) is_cost: bool,
     pub(super) amount: u64,
     /// The part of the counter it went to.
     pub(super) until: u64,
@@ -30,7 +31,17 @@ pub(super) struct Record {
     /// Never used twice; 0 while the record is free.
     tag: u64,
     pub(super) expired: bool,
-    pub(super) entries: SmallVec<[Entry; 8]>,
+    /// Keeps its memory for the next reservation in this place.
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Record {
+    /// Its entries, those next to each other in one scope together.
+    #[inline]
+    pub(super) fn runs(&self) -> impl Iterator<Item = (u32, &[Entry])> {
+        let runs = self.entries.chunk_by(|one, next| one.slot == next.slot);
+        runs.filter_map(|run| Some((run.first()?.slot, run)))
+    }
 }
 
 /// All reservations, by number.
@@ -56,9 +67,9 @@ impl Default for Held {
 }
 
 impl Held {
-    /// A new, empty record. `deadline` must be below `u64::MAX`.
+    /// Opens an empty record. `deadline` must be below `u64::MAX`.
     #[inline]
-    pub(super) fn open(&mut self, deadline: u64) -> (Reservation, &mut Record) {
+    pub(super) fn open(&mut self, deadline: u64) -> Reservation {
         let slot = self.slab.take();
         let place = slot as usize;
         if place >= self.deadlines.len() {
@@ -71,7 +82,7 @@ impl Held {
         let record = &mut self.slab[slot];
         record.tag = self.last_tag;
         record.expired = false;
-        (Reservation { key: u64::from(slot), tag: self.last_tag }, record)
+        Reservation { key: u64::from(slot), tag: self.last_tag }
     }
 
     /// The record of a reservation, unless it is settled already.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Up to this limit, a sliding window of calls keeps the time of every call.
-const EXACT: u16 = 1_024;
+const EXACT: u64 = 1_024;
 
 /// What the store needs to know of a counter while it holds the lock.
 #[derive(Clone, Copy, Debug)]
@@ -21,26 +21,13 @@ pub(super) struct Meaning {
     pub(super) column: u32,
     /// Index of its window's horizon; windows of one length share it.
     pub(super) horizon: u32,
-    pub(super) unit: Unit,
-    /// Whether it could keep the times of calls apart.
-    counts_calls: bool,
-    /// The largest limit claimed so far, at most one more than [`EXACT`].
-    most: u16,
-}
-
-impl Meaning {
-    /// A claim above this limit changes what is kept.
-    #[inline]
-    pub(super) fn most(&self) -> u64 {
-        if self.counts_calls && self.most <= EXACT { u64::from(self.most) } else { u64::MAX }
-    }
-
+    /// Whether it counts money, not calls.
+    pub(super) is_cost: bool,
     /// How many times of calls are kept apart: as many as the largest limit, none
-    /// if there is no limit, or too large a one.
-    #[inline]
-    fn exact(&self) -> usize {
-        if self.most <= EXACT { usize::from(self.most) } else { 0 }
-    }
+    /// if there is no limit so far, or too large a one.
+    pub(super) exact: u16,
+    /// A claim above this limit changes what is kept.
+    pub(super) most: u64,
 }
 
 /// All counters that were ever asked for.
@@ -69,9 +56,10 @@ impl Meanings {
         let column = self.columns[place];
         self.columns[place] += 1;
         let horizon = self.horizon_of(key.window);
-        let counts_calls = key.unit == Unit::Calls && key.window.sliding_nanos().is_some();
-        let unit = key.unit;
-        self.list.push(Meaning { family, column, horizon, unit, counts_calls, most: 0 });
+        let is_cost = key.unit == Unit::Cost;
+        let keeps_times = !is_cost && key.window.sliding_nanos().is_some();
+        let most = if keeps_times { 0 } else { u64::MAX };
+        self.list.push(Meaning { family, column, horizon, is_cost, exact: 0, most });
         self.numbers.insert(key.clone(), id);
         id
     }
@@ -90,9 +78,14 @@ impl Meanings {
         self.list.get(id.0 as usize).copied()
     }
 
+    /// How many counters a scope of a family can have.
+    pub(super) fn columns(&self, family: u32) -> u32 {
+        self.columns.get(family as usize).copied().unwrap_or(0)
+    }
+
     /// The horizon of a meaning that [`find`](Self::find) returned.
     #[inline]
-    pub(super) fn horizon(&mut self, meaning: &Meaning) -> &mut Horizon {
+    pub(super) fn horizon(&mut self, meaning: Meaning) -> &mut Horizon {
         &mut self.horizons[meaning.horizon as usize]
     }
 
@@ -102,18 +95,19 @@ impl Meanings {
     /// largest limit. There can be more only where nothing enforces it; then calls
     /// fall into sub-buckets, which keeps the number of parts bounded.
     #[inline]
-    pub(super) fn until(&mut self, meaning: &Meaning, now: u64, parts: usize) -> u64 {
-        let horizon = &mut self.horizons[meaning.horizon as usize];
-        if parts <= meaning.exact() { horizon.exact(now) } else { horizon.until(now) }
+    pub(super) fn until(&mut self, meaning: Meaning, now: u64, parts: usize) -> u64 {
+        let horizon = self.horizon(meaning);
+        if parts <= usize::from(meaning.exact) { horizon.exact(now) } else { horizon.until(now) }
     }
 
     /// Notes a limit, if it is above [`Meaning::most`].
     #[cold]
     pub(super) fn widen(&mut self, id: CounterId, limit: u64) {
         let meaning = self.list.get_mut(id.0 as usize);
-        if let Some(meaning) = meaning.filter(|meaning| limit > meaning.most()) {
-            let limit = u16::try_from(limit).unwrap_or(u16::MAX).min(EXACT + 1);
-            meaning.most = meaning.most.max(limit);
+        if let Some(meaning) = meaning.filter(|meaning| limit > meaning.most) {
+            let is_exact = limit <= EXACT;
+            meaning.exact = if is_exact { limit as u16 } else { 0 };
+            meaning.most = if is_exact { limit } else { u64::MAX };
         }
     }
 }

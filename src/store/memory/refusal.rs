@@ -1,6 +1,6 @@
 //! Why there is no room, and when there will be: off the hot path.
 
-use super::{found::Found, meaning::Meaning, scopes::NONE, state::State};
+use super::{found::Found, meaning::Meaning, state::State};
 use crate::{
     clock::Timestamp,
     denial::Retry,
@@ -22,7 +22,7 @@ impl State {
             }
             first.get_or_insert(Refusal { limit: index, used, reserved, retry });
             let most = found.asked(hold, limit).and_then(|ask| limit.limit.checked_sub(ask));
-            retry = later(retry, self.retry(most, &meaning, slot, now));
+            retry = later(retry, self.retry(most, meaning, slot, now));
         }
         let nothing = Refusal { limit: 0, used: 0, reserved: 0, retry };
         Refusal { retry, ..first.unwrap_or(nothing) }
@@ -36,7 +36,7 @@ impl State {
     }
 
     /// When no more than `most` will be used.
-    fn retry(&mut self, most: Option<u64>, meaning: &Meaning, slot: u32, now: u64) -> Retry {
+    fn retry(&mut self, most: Option<u64>, meaning: Meaning, slot: u32, now: u64) -> Retry {
         let Some(most) = most else { return Retry::Never };
         let (used, open) = self.scopes.used(slot, meaning.column, now);
         let horizon = self.meanings.horizon(meaning);
@@ -47,10 +47,8 @@ impl State {
                 false => Retry::Never,
             };
         }
-        if slot == NONE {
-            return Retry::Never; // there is nothing that could leave
-        }
-        let counter = self.scopes.at(slot).counter(meaning.column);
+        // Without a counter, there is nothing that could leave.
+        let counter = self.scopes.counter(slot, meaning.column);
         counter.map_or(Retry::Never, |counter| at(counter.falls_to(most)))
     }
 }

@@ -24,7 +24,8 @@ const TABLE_BITS: u32 = 7;
 pub(super) struct Scope {
     key: SmolStr,
     family: u32,
-    /// How many amounts of kept reservations point here.
+    /// How many kept reservations point here, each as often as it has runs of
+    /// entries here.
     pub(super) held_by: u32,
     counters: SmallVec<[Counter; 3]>,
 }
@@ -36,29 +37,24 @@ impl Default for Scope {
 }
 
 impl Scope {
-    /// The counter in a column, if anything was ever booked there or further right.
+    /// Its counters by column, as far as anything was ever booked on them.
     #[inline]
-    pub(super) fn counter(&mut self, column: u32) -> Option<&mut Counter> {
-        self.counters.get_mut(column as usize)
+    pub(super) fn counters(&mut self) -> &mut [Counter] {
+        &mut self.counters
     }
 
-    /// What the counter in a column has used, and the part of it that is reserved.
+    /// Its counters by column, at least so many.
     #[inline]
-    pub(super) fn used(&mut self, column: u32, now: u64) -> (u64, u64) {
-        self.counter(column).map_or((0, 0), |counter| {
-            counter.roll(now);
-            (counter.used(), counter.open())
-        })
-    }
-
-    /// The counter in a column.
-    #[inline]
-    pub(super) fn counter_or_new(&mut self, column: u32) -> &mut Counter {
-        let column = column as usize;
-        if self.counters.len() <= column {
-            self.counters.resize_with(column + 1, Counter::default);
+    pub(super) fn counters_up_to(&mut self, columns: u32) -> &mut [Counter] {
+        if self.counters.len() < columns as usize {
+            self.grow(columns as usize);
         }
-        &mut self.counters[column]
+        &mut self.counters
+    }
+
+    #[cold]
+    fn grow(&mut self, columns: usize) {
+        self.counters.resize_with(columns, Counter::default);
     }
 }
 
@@ -69,34 +65,22 @@ struct Family {
     workspace: u32,
 }
 
-/// Where a value's counters are, or will be.
+/// Where a value's counters are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     hash: u64,
-    /// [`NONE`] while there is no such scope.
+    /// [`NONE`] until it is looked up.
     pub(super) slot: u32,
-    /// [`NONE`] for a value that nothing is charged for.
+    /// [`NONE`] until it is looked up.
     pub(super) family: u32,
-    /// Whether it is the shared scope of newcomers.
-    other: bool,
+    /// Whether the scope was made for this call.
+    pub(super) is_created: bool,
 }
 
 impl Place {
-    /// The place of a value that nothing is charged for so far.
-    pub(super) fn unused(hash: u64) -> Self {
-        Self { hash, slot: NONE, family: NONE, other: false }
-    }
-
-    /// Whether it will be a scope of its own, and is not one yet.
-    #[inline]
-    pub(super) fn is_new(&self) -> bool {
-        self.slot == NONE && !self.other
-    }
-
-    /// Whether both may be the same scope; two new ones are if their values are equal.
-    #[inline]
-    pub(super) fn may_be(&self, other: &Self) -> bool {
-        self.slot == other.slot && self.family == other.family && self.other == other.other
+    /// The place of a value, not looked up yet.
+    pub(super) fn of(hash: u64) -> Self {
+        Self { hash, slot: NONE, family: NONE, is_created: false }
     }
 }
 
@@ -136,23 +120,17 @@ impl Scopes {
         family
     }
 
-    /// Finds the place of a value. `newcomers` are those of the same call that
-    /// will need room too.
+    /// The slot of a value, [`NONE`] if it has no scope, and whether it must share
+    /// the one of newcomers.
     #[inline]
-    pub(super) fn locate(&self, place: &mut Place, family: u32, value: &str, newcomers: usize) {
-        place.family = family;
+    pub(super) fn locate(&self, family: u32, value: &str, hash: u64) -> (u32, bool) {
         let workspace = self.families[family as usize].workspace;
-        place.slot =
-            if workspace != NONE { workspace } else { self.find(family, value, place.hash) };
-        if place.slot == NONE && self.labelled.saturating_add(newcomers) >= self.most {
-            place.slot = self.find_other(family);
-            place.other = true;
+        let slot = if workspace != NONE { workspace } else { self.find(family, value, hash) };
+        if slot == NONE && self.labelled >= self.most {
+            let hash = hash_of(&self.hasher, Names::OTHER);
+            return (self.find(family, Names::OTHER, hash), true);
         }
-    }
-
-    #[cold]
-    fn find_other(&self, family: u32) -> u32 {
-        self.find(family, Names::OTHER, hash_of(&self.hasher, Names::OTHER))
+        (slot, false)
     }
 
     #[inline]
@@ -167,34 +145,25 @@ impl Scopes {
         found.map_or(NONE, |&(_, slot)| slot)
     }
 
-    /// The slot of a place, made if there is none yet.
+    /// Looks up the place of a value, and makes its scope if there is none yet.
     #[inline]
-    pub(super) fn ensure(&mut self, place: &Place, value: &str) -> u32 {
-        if place.slot != NONE { place.slot } else { self.create(place, value) }
+    pub(super) fn ensure(&mut self, place: &mut Place, family: u32, value: &str) {
+        let (slot, is_shared) = self.locate(family, value, place.hash);
+        (place.slot, place.family) = (slot, family);
+        if slot == NONE {
+            place.is_created = true;
+            place.slot = self.create(family, if is_shared { Names::OTHER } else { value });
+        }
     }
 
     #[cold]
-    fn create(&mut self, place: &Place, value: &str) -> u32 {
-        let key = if place.other { Names::OTHER } else { value };
-        let hash = hash_of(&self.hasher, key);
-        // The same call may name a newcomer twice.
-        let found = self.find(place.family, key, hash);
-        if found != NONE {
-            return found;
-        }
+    fn create(&mut self, family: u32, key: &str) -> u32 {
+        let hash = mixed(hash_of(&self.hasher, key), family);
         let slot = self.slab.take();
-        let (key, family) = (SmolStr::new(key), place.family);
-        self.slab[slot] = Scope { key, family, ..Scope::default() };
+        self.slab[slot] = Scope { key: SmolStr::new(key), family, ..Scope::default() };
         self.labelled += 1;
-        let hash = mixed(hash, family);
         self.index[table_of(hash)].insert_unique(spread(hash), (hash, slot), |&(h, _)| spread(h));
         slot
-    }
-
-    /// The scope in a slot, unless that is [`NONE`].
-    #[inline]
-    pub(super) fn get(&mut self, slot: u32) -> Option<&mut Scope> {
-        self.slab.get_mut(slot)
     }
 
     /// The scope in a slot that [`ensure`](Self::ensure) returned.
@@ -203,9 +172,17 @@ impl Scopes {
         &mut self.slab[slot]
     }
 
+    /// A counter, if its scope is there and anything was ever booked on it.
+    pub(super) fn counter(&mut self, slot: u32, column: u32) -> Option<&mut Counter> {
+        self.slab.get_mut(slot)?.counters.get_mut(column as usize)
+    }
+
     /// What a counter has used, and the part of it that is reserved.
     pub(super) fn used(&mut self, slot: u32, column: u32, now: u64) -> (u64, u64) {
-        if slot == NONE { (0, 0) } else { self.at(slot).used(column, now) }
+        self.counter(slot, column).map_or((0, 0), |counter| {
+            counter.roll(now);
+            (counter.used(), counter.open())
+        })
     }
 
     /// How many slots there are to sweep over.

@@ -1,14 +1,15 @@
 //! How a reservation ends: settled, released or expired; and corrections by hand.
 
 use super::{
+    counter::Counter,
     held::{Entry, Record},
-    scopes::{NONE, Place, Scopes},
+    meaning::Meanings,
+    scopes::{NONE, Place},
     state::State,
 };
 use crate::{
-    claim::Unit,
     clock::Timestamp,
-    store::contract::{Adjustment, Reservation},
+    store::contract::{Adjustment, CounterId, Reservation},
 };
 
 impl State {
@@ -16,25 +17,17 @@ impl State {
     pub(super) fn settle(&mut self, reservation: Reservation, cost: u64, at: Timestamp) {
         let now = self.advance(at);
         let Some(record) = self.held.find(reservation) else { return };
-        for run in record.entries.chunk_by(|one, next| one.slot == next.slot) {
-            let Some(scope) = run.first().map(|entry| self.scopes.at(entry.slot)) else { continue };
+        for (slot, run) in record.runs() {
+            let scope = self.scopes.at(slot);
+            scope.held_by -= 1;
+            let counters = scope.counters();
             for entry in run {
-                scope.held_by -= 1;
-                let Some(meaning) = self.meanings.find(entry.counter) else { continue };
-                let kept = if meaning.unit == Unit::Cost { cost } else { entry.amount };
-                let refund = entry.amount.saturating_sub(kept);
+                let Some(counter) = counters.get_mut(entry.column as usize) else { continue };
+                let kept = if entry.is_cost { cost } else { entry.amount };
                 let open = if record.expired { 0 } else { entry.amount };
-                let counter = scope.counter_or_new(meaning.column);
-                counter.close(entry.until, now, open, refund);
+                counter.close(entry.until, now, open, entry.amount.saturating_sub(kept));
                 if kept > entry.amount {
-                    let horizon = self.meanings.horizon(&meaning);
-                    // A period is charged for the calls that began in it; a sliding
-                    // window takes an overrun when it becomes known.
-                    let until = if horizon.slides() { horizon.until(now) } else { entry.until };
-                    if until > now {
-                        counter.roll(now);
-                        counter.add(until, kept - entry.amount);
-                    }
+                    book_overrun(&mut self.meanings, counter, entry, kept - entry.amount, now);
                 }
             }
         }
@@ -45,30 +38,31 @@ impl State {
     pub(super) fn release(&mut self, reservation: Reservation, at: Timestamp) {
         let now = self.advance(at);
         let Some(record) = self.held.find(reservation) else { return };
-        for entry in &record.entries {
-            let scope = self.scopes.at(entry.slot);
-            scope.held_by -= 1;
-            let Some(meaning) = self.meanings.find(entry.counter) else { continue };
-            let open = if record.expired { 0 } else { entry.amount };
-            let counter = scope.counter_or_new(meaning.column);
-            counter.close(entry.until, now, open, entry.amount);
+        for (slot, run) in record.runs() {
+            self.scopes.at(slot).held_by -= 1;
+            for entry in run {
+                let open = if record.expired { 0 } else { entry.amount };
+                if let Some(counter) = self.scopes.counter(entry.slot, entry.column) {
+                    counter.close(entry.until, now, open, entry.amount);
+                }
+            }
         }
         self.held.close(reservation);
     }
 
     /// Counts every reservation whose deadline is reached as settled.
     pub(super) fn expire(&mut self, now: u64) {
-        let (meanings, scopes) = (&self.meanings, &mut self.scopes);
+        let scopes = &mut self.scopes;
         self.held.expire(now, |record: &Record| {
             for entry in &record.entries {
-                let Some(meaning) = meanings.find(entry.counter) else { continue };
-                let counter = scopes.at(entry.slot).counter_or_new(meaning.column);
-                counter.close(entry.until, now, entry.amount, 0);
+                if let Some(counter) = scopes.counter(entry.slot, entry.column) {
+                    counter.close(entry.until, now, entry.amount, 0);
+                }
             }
         });
         while let Some(reservation) = self.held.surplus() {
             let Some(record) = self.held.find(reservation) else { continue };
-            record.entries.iter().for_each(|entry| let_go(scopes, entry));
+            record.runs().for_each(|(slot, _)| scopes.at(slot).held_by -= 1);
             self.held.close(reservation);
         }
     }
@@ -78,25 +72,41 @@ impl State {
         let now = self.advance(adjustment.at);
         self.expire_due();
         let Some(meaning) = self.meanings.find(adjustment.counter) else { return };
-        let mut place = Place::unused(hash);
-        self.scopes.locate(&mut place, meaning.family, adjustment.value, 0);
-        if place.slot == NONE && adjustment.delta <= 0 {
+        let (family, value) = (meaning.family, adjustment.value);
+        if adjustment.delta <= 0 && self.scopes.locate(family, value, hash).0 == NONE {
             return; // there is nothing to take from
         }
+        let mut place = Place::of(hash);
+        self.scopes.ensure(&mut place, family, value);
         let amount = adjustment.delta.unsigned_abs();
-        let slot = self.scopes.ensure(&place, adjustment.value);
-        let counter = self.scopes.at(slot).counter_or_new(meaning.column);
+        let columns = self.meanings.columns(meaning.family);
+        let counters = self.scopes.at(place.slot).counters_up_to(columns);
+        let Some(counter) = counters.get_mut(meaning.column as usize) else { return };
         counter.roll(now);
         if adjustment.delta < 0 {
             counter.take_settled(amount);
         } else {
-            let until = self.meanings.until(&meaning, now, counter.parts());
+            let until = self.meanings.until(meaning, now, counter.parts());
             counter.add(until, amount);
         }
     }
 }
 
-/// A reservation is forgotten: its scope may be reclaimed.
-fn let_go(scopes: &mut Scopes, entry: &Entry) {
-    scopes.at(entry.slot).held_by -= 1;
+/// A period is charged for the calls that began in it; a sliding window takes an
+/// overrun when it becomes known.
+#[cold]
+fn book_overrun(
+    meanings: &mut Meanings,
+    counter: &mut Counter,
+    entry: &Entry,
+    over: u64,
+    now: u64,
+) {
+    let Some(meaning) = meanings.find(CounterId(entry.counter)) else { return };
+    let horizon = meanings.horizon(meaning);
+    let until = if horizon.slides() { horizon.until(now) } else { entry.until };
+    if until > now {
+        counter.roll(now);
+        counter.add(until, over);
+    }
 }

@@ -1,19 +1,11 @@
-//! All that is behind the lock: check everything, book everything.
+//! All that is behind the lock.
 
 use hashbrown::DefaultHashBuilder;
 
-use super::{
-    found::{Found, Spot},
-    held::{Entry, Held},
-    meaning::Meanings,
-    scopes::{NONE, Place, Scopes},
-    sweep::Sweep,
-};
+use super::{held::Held, meaning::Meanings, scopes::Scopes, sweep::Sweep};
 use crate::{
     clock::Timestamp,
-    store::contract::{
-        CounterId, CounterKey, Hold, Reading, Refusal, Reservation, ReserveError, StoreError,
-    },
+    store::contract::{CounterId, CounterKey, Reading, Reservation, StoreError},
 };
 
 /// An expired reservation does not change what is used, only how much of that is
@@ -87,129 +79,12 @@ impl State {
         }
     }
 
-    pub(super) fn reserve(
-        &mut self,
-        hold: &Hold<'_>,
-        found: &mut Found,
-    ) -> Result<Reservation, ReserveError> {
-        let now = self.advance(hold.at);
-        self.find(hold, found, now).map_err(senseless)?;
-        let mut widens = false;
-        for limit in hold.limits {
-            let Some(spot) = found.spots.get(usize::from(limit.charge)) else {
-                return Err(senseless("a limit on a charge that is not there"));
-            };
-            if !found.has_room(hold, limit, spot.used) {
-                return Err(ReserveError::Refused(self.refusal(hold, found, now)));
-            }
-            widens |= limit.limit > spot.most;
-        }
-        if widens {
-            self.widen(hold, found, now);
-        }
-        Ok(self.book(hold, found, now))
-    }
-
-    /// The refusal a hold would get now, if any. Books nothing.
-    pub(super) fn peek(&mut self, hold: &Hold<'_>, found: &mut Found) -> Option<Refusal> {
-        let now = self.advance(hold.at);
-        self.find(hold, found, now).ok()?;
-        let is_full = hold.limits.iter().any(|limit| {
-            let spot = found.spots.get(usize::from(limit.charge));
-            spot.is_some_and(|spot| !found.has_room(hold, limit, spot.used))
-        });
-        is_full.then(|| self.refusal(hold, found, now))
-    }
-
-    /// Looks up every counter that is charged, and checks that the hold makes sense.
+    /// Has deadlines looked for when this one is reached.
     #[inline]
-    fn find(&mut self, hold: &Hold<'_>, found: &mut Found, now: u64) -> Result<(), &'static str> {
-        let mut newcomers = 0;
-        for run in hold.charges.chunk_by(|one, next| one.value == next.value) {
-            let mut scope = None;
-            let mut family = NONE;
-            for charge in run {
-                let Some(meaning) = self.meanings.find(charge.counter) else {
-                    return Err("a charge on a counter of another store");
-                };
-                if meaning.family != family {
-                    let at = usize::from(charge.value);
-                    let (Some(place), Some(value)) =
-                        (found.places.get_mut(at), hold.values.get(at))
-                    else {
-                        return Err("a charge for a value that is not there");
-                    };
-                    family = meaning.family;
-                    if place.family == NONE {
-                        self.scopes.locate(place, family, value, newcomers);
-                        newcomers += usize::from(place.is_new());
-                    }
-                    if place.family != family {
-                        return Err("one value for counters of different labels");
-                    }
-                    scope = self.scopes.get(place.slot);
-                }
-                let counter = scope.as_mut().and_then(|scope| scope.counter(meaning.column));
-                let (used, parts) = counter.map_or((0, 1), |counter| {
-                    counter.roll(now);
-                    (counter.used(), counter.parts())
-                });
-                let until = self.meanings.until(&meaning, now, parts);
-                let column = meaning.column;
-                found.spots.push(Spot { used, most: meaning.most(), until, column });
-            }
-        }
-        found.is_shared = found.has_sharers();
-        Ok(())
-    }
-
-    /// Prepares counters for limits larger than any before.
-    #[cold]
-    fn widen(&mut self, hold: &Hold<'_>, found: &mut Found, now: u64) {
-        for limit in hold.limits {
-            if let Some(charge) = hold.charges.get(usize::from(limit.charge)) {
-                self.meanings.widen(charge.counter, limit.limit);
-            }
-        }
-        for (charge, spot) in hold.charges.iter().zip(&mut found.spots) {
-            let Some(meaning) = self.meanings.find(charge.counter) else { continue };
-            let place = found.places.get(usize::from(charge.value));
-            let scope = place.and_then(|place| self.scopes.get(place.slot));
-            let counter = scope.and_then(|scope| scope.counter(meaning.column));
-            let parts = counter.map_or(1, |counter| counter.parts());
-            spot.until = self.meanings.until(&meaning, now, parts);
-        }
-    }
-
-    /// Books what [`find`](Self::find) found.
-    #[inline]
-    fn book(&mut self, hold: &Hold<'_>, found: &Found, now: u64) -> Reservation {
-        // After a step back of the clock the hold's own times are past already.
-        let lasts = hold.deadline.since(hold.at);
-        let deadline = before_the_end(Timestamp::from_nanos(now).saturating_add(lasts));
+    pub(super) fn look_at(&mut self, deadline: u64) {
         self.next_chore = self.next_chore.min(deadline.max(self.next_look));
-        let (reservation, record) = self.held.open(deadline);
-        let mut spots = found.spots.iter();
-        for run in hold.charges.chunk_by(|one, next| one.value == next.value) {
-            let at = run.first().map_or(0, |charge| usize::from(charge.value));
-            let (Some(place), Some(value)) = (found.places.get(at), hold.values.get(at)) else {
-                continue; // `find` would have refused it
-            };
-            let slot = self.scopes.ensure(place, value);
-            let scope = self.scopes.at(slot);
-            for (charge, spot) in run.iter().zip(&mut spots) {
-                scope.held_by += 1;
-                let counter = scope.counter_or_new(spot.column);
-                let until = counter.reserve(spot.until, charge.amount);
-                let (counter, amount) = (charge.counter, charge.amount);
-                record.entries.push(Entry { slot, counter, amount, until });
-            }
-        }
-        reservation
     }
-}
 
-impl State {
     /// What a counter holds for one value.
     pub(super) fn read(
         &mut self,
@@ -222,11 +97,10 @@ impl State {
         self.expire_due();
         let unknown = || StoreError::new("a counter of another store");
         let meaning = self.meanings.find(counter).ok_or_else(unknown)?;
-        let mut place = Place::unused(hash);
-        self.scopes.locate(&mut place, meaning.family, value, 0);
-        let (used, open) = self.scopes.used(place.slot, meaning.column, now);
+        let slot = self.scopes.locate(meaning.family, value, hash).0;
+        let (used, open) = self.scopes.used(slot, meaning.column, now);
         let reserved = open.min(used);
-        let horizon = self.meanings.horizon(&meaning);
+        let horizon = self.meanings.horizon(meaning);
         let resets_at = horizon.is_calendar().then(|| Timestamp::from_nanos(horizon.until(now)));
         Ok(Reading { settled: used - reserved, reserved, resets_at })
     }
@@ -240,8 +114,4 @@ impl State {
 /// A time at which "for ever" has not come yet.
 pub(super) fn before_the_end(time: Timestamp) -> u64 {
     time.as_nanos().min(u64::MAX - 1)
-}
-
-fn senseless(what: &str) -> ReserveError {
-    ReserveError::Unavailable(StoreError::new(format!("the hold has {what}")))
 }

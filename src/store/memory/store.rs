@@ -95,14 +95,14 @@ impl MemoryStore {
     /// if the hold makes no sense, for example names a counter of another store.
     pub fn reserve_now(&self, hold: &Hold<'_>) -> Result<Reservation, ReserveError> {
         let mut found = Found::default();
-        found.hash(hold.values, &self.hasher);
+        found.prepare(hold, &self.hasher);
         self.lock().reserve(hold, &mut found)
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
     pub fn peek(&self, hold: &Hold<'_>) -> Option<Refusal> {
         let mut found = Found::default();
-        found.hash(hold.values, &self.hasher);
+        found.prepare(hold, &self.hasher);
         self.lock().peek(hold, &mut found)
     }
 
