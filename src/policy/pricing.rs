@@ -1,6 +1,9 @@
 //! What a call may cost, and what it did cost, by the policy's prices and settings.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
 use crate::{
@@ -57,7 +60,10 @@ impl Policy {
     /// Prices a call for the first time.
     pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
         let mut progress = Progress::new(self.0.prices.current().0);
-        match self.quote(call, progress.version) {
+        // Rules are guarded where they run; the estimator is the user's code as well.
+        let quote = catch_unwind(AssertUnwindSafe(|| self.quote(call, progress.version)));
+        let panicked = |_| Err(Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked"));
+        match quote.unwrap_or_else(panicked) {
             Ok(quote) => progress.quote = quote,
             Err(deny) => self.deny(None, deny, call, &mut progress)?,
         }
