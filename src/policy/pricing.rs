@@ -91,6 +91,11 @@ impl Policy {
             true => Usd::ZERO,
             false => price.ceiling(input, output, &asked).max(Usd::nanos(1)),
         };
+        if cost == Usd::MAX {
+            // The largest amount stands for all above it, which no counter could give back.
+            let why = "it may cost more than can be counted";
+            return Err(Deny::of_kind(DenialKind::Unbounded, why));
+        }
         let bound = match (input_bound, output_bound) {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,
