@@ -921,3 +921,28 @@ fn a_body_says_that_it_has_ended_only_when_its_call_has_settled() {
     assert_eq!(bench.ledger.all().len(), 1);
     assert_eq!(noon(), driftlock::Clock::now(&bench.clock));
 }
+
+#[test]
+fn a_late_settle_does_not_touch_what_others_hold() {
+    let (builder, _, store, clock) = policy();
+    let policy = builder.build().unwrap();
+    let admit = || {
+        let mut permit = drive(policy.admit(&mut plain_call())).unwrap();
+        permit.sent();
+        permit
+    };
+    let spent = || {
+        let spend = drive(policy.spend(&Scope::Workspace, month())).unwrap();
+        (spend.settled, spend.reserved)
+    };
+    let early = admit();
+    clock.advance(DEADLINE - TICK);
+    let late = admit();
+    clock.advance(TICK);
+    assert_eq!(spent(), (reserved(), reserved()));
+    early.settle(&Usage::tokens(40, 5));
+    assert_eq!(spent(), (usage_cost(40, 5), reserved()));
+    assert_eq!(store.open_reservations(), 1);
+    late.settle(&Usage::tokens(40, 5));
+    assert_eq!(spent(), (usage_cost(80, 10), Usd::ZERO));
+}
