@@ -1,5 +1,6 @@
 //! Attempts to break the promise that every call settles once, that nothing stays
 //! reserved and that no limit is passed.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod scripted;
 
@@ -17,7 +18,9 @@ use std::{
 use driftlock::{
     Call, Claim, DenialKind, DriftlockLayer, InputEstimate, Labels, MemoryStore, Mode,
     MonthlyBudget, Operation, PerUserBudget, Permit, Policy, Provider, Scope, SettledHow, Usage,
-    Usd, VelocityLimit, Verdict, rule_fn,
+    Usd, VelocityLimit, Verdict,
+    carrier::{Auto, Carrier},
+    rule_fn,
 };
 use scripted::{
     Client, DONE, MODEL, Reply, ScriptedBody, Step, USAGE_ONLY, chat, client, content, drive,
@@ -258,7 +261,7 @@ fn a_claim_on_the_counter_of_another_rule_charges_it_once() {
     assert_eq!(ann.reserved, estimate(MAX).saturating_mul(2));
     let denied = drive(policy.admit(&mut for_ann)).unwrap_err();
     assert_eq!(denied.denial().unwrap().rule(), "mine");
-    permits.map(Permit::settle_estimate);
+    permits.into_iter().for_each(Permit::settle_estimate);
     let ann = drive(policy.spend(&Scope::user("ann"), month())).unwrap();
     assert_eq!((ann.settled, ann.reserved), (estimate(MAX).saturating_mul(2), Usd::ZERO));
     assert_eq!(store.open_reservations(), 0);
@@ -566,4 +569,121 @@ fn a_future_that_is_never_polled_touches_nothing() {
     drop(calling);
     assert_eq!((inner.sent().len(), ledger.all().len(), store.open_reservations()), (0, 0, 0));
     assert_eq!(policy.stats(), driftlock::Stats::default());
+}
+
+// -- carriers, bodies, timers --------------------------------------------------------
+
+/// Carries as [`Auto`] does, but fails at one place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Faulty {
+    ReplaceFails,
+    ReplacePanics,
+    MeterPanics,
+    MeterForgets,
+}
+
+type Request = http::Request<ScriptedBody>;
+type Response = http::Response<ScriptedBody>;
+
+impl Carrier<Request, Response> for Faulty {
+    type Response = http::Response<driftlock::MeteredBody<ScriptedBody>>;
+    type Read = <Auto as Carrier<Request, Response>>::Read;
+
+    fn labels(&self, request: &Request) -> Labels {
+        <Auto as Carrier<Request, Response>>::labels(&Auto, request)
+    }
+
+    fn read(&self, request: Request, policy: &Policy) -> Self::Read {
+        <Auto as Carrier<Request, Response>>::read(&Auto, request, policy)
+    }
+
+    fn replace(
+        &self,
+        request: Request,
+        body: bytes::Bytes,
+        uri: Option<http::Uri>,
+    ) -> Result<Request, driftlock::Error> {
+        match self {
+            Self::ReplaceFails => Err(driftlock::Error::inner("a carrier failed")),
+            Self::ReplacePanics => panic!("a carrier panicked"),
+            _ => <Auto as Carrier<Request, Response>>::replace(&Auto, request, body, uri),
+        }
+    }
+
+    fn meter(&self, response: Response, permit: Permit) -> Self::Response {
+        match self {
+            Self::MeterPanics => panic!("a carrier panicked"),
+            Self::MeterForgets => {
+                drop(permit);
+                <Auto as Carrier<Request, Response>>::pass(&Auto, response)
+            }
+            _ => unreachable!("nothing was sent"),
+        }
+    }
+
+    fn pass(&self, response: Response) -> Self::Response {
+        <Auto as Carrier<Request, Response>>::pass(&Auto, response)
+    }
+}
+
+#[test]
+fn a_carrier_that_fails_leaves_nothing_reserved() {
+    for (carrier, cost, how) in [
+        (Faulty::ReplaceFails, Usd::ZERO, SettledHow::NotSent),
+        (Faulty::ReplacePanics, Usd::ZERO, SettledHow::NotSent),
+        (Faulty::MeterPanics, estimate(MAX), SettledHow::Abandoned),
+        (Faulty::MeterForgets, estimate(MAX), SettledHow::Abandoned),
+    ] {
+        let (builder, ledger, store, _) = policy();
+        let policy = builder.build().unwrap();
+        let layer = DriftlockLayer::new(policy.clone()).with_carrier(carrier);
+        let service = layer.layer(client(Reply::json(200, json(40, 5))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| drive(service.oneshot(chat(MAX, "")))));
+        assert_eq!(outcome.is_ok_and(|answered| answered.is_ok()), carrier == Faulty::MeterForgets);
+        assert_eq!((ledger.only().cost, ledger.only().how), (cost, how), "{carrier:?}");
+        assert_eq!((spent(&policy), store.open_reservations()), ((cost, Usd::ZERO), 0));
+    }
+}
+
+#[test]
+fn a_request_body_that_fails_or_panics_reserves_nothing() {
+    for step in [Step::Fail, Step::Panic, Step::Hang] {
+        let (builder, ledger, store, _) = policy();
+        let policy = builder.build().unwrap();
+        let inner = client(Reply::json(200, json(40, 5)));
+        let request = chat(MAX, "").map(|_| ScriptedBody::new([Step::data("{"), step]));
+        let mut calling = Box::pin(layered(&policy, &inner).oneshot(request));
+        let outcome = catch_unwind(AssertUnwindSafe(|| poll_once(calling.as_mut())));
+        assert!(!matches!(outcome, Ok(Poll::Ready(Ok(_)))));
+        drop(calling);
+        assert_eq!((inner.sent().len(), ledger.all().len(), store.open_reservations()), (0, 0, 0));
+        assert_eq!(spent(&policy), (Usd::ZERO, Usd::ZERO));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_never_answers_denies_in_time_and_holds_nothing() {
+    struct Never;
+    impl driftlock::Rule for Never {
+        async fn evaluate(&self, _: &Call) -> Verdict {
+            std::future::pending().await
+        }
+    }
+    let (builder, ledger, store, _) = policy();
+    let policy = builder.rule(MonthlyBudget::new(Usd::dollars(1))).rule(Never).build().unwrap();
+    let denied = policy.admit(&mut call(MODEL)).await.unwrap_err();
+    assert_eq!(denied.denial().unwrap().kind(), DenialKind::RuleFailed);
+    assert_eq!((ledger.all().len(), store.open_reservations()), (0, 0));
+    assert_eq!(spent(&policy), (Usd::ZERO, Usd::ZERO));
+}
+
+#[test]
+fn a_policy_that_is_off_touches_nothing() {
+    let (builder, ledger, store, _) = policy();
+    let policy = builder.rule(MonthlyBudget::new(Usd::ZERO)).mode(Mode::Off).build().unwrap();
+    let inner = client(Reply::json(200, json(40, 5)));
+    let mut response = drive(layered(&policy, &inner).oneshot(chat(MAX, ""))).unwrap();
+    assert_eq!(read(response.body_mut()).unwrap().concat(), json(40, 5));
+    assert_eq!((inner.sent().len(), ledger.all().len(), store.open_reservations()), (1, 0, 0));
+    assert_eq!(spent(&policy), (Usd::ZERO, Usd::ZERO));
 }

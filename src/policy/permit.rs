@@ -167,7 +167,8 @@ impl Permit {
         self.end(End::Complete);
     }
 
-    /// Settles to the estimate: the call was made, and its usage is not known.
+    /// Settles to the estimate: the call was made, and its usage is not known. After a
+    /// status that is not billed, told by [`answered`](Self::answered), that is nothing.
     pub fn settle_estimate(mut self) {
         self.seen.usage = None;
         self.end(End::Complete);

@@ -60,10 +60,7 @@ impl Policy {
     /// Prices a call for the first time.
     pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
         let mut progress = Progress::new(self.0.prices.current().0);
-        // Rules are guarded where they run; the estimator is the user's code as well.
-        let quote = catch_unwind(AssertUnwindSafe(|| self.quote(call, progress.version)));
-        let panicked = |_| Err(Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked"));
-        match quote.unwrap_or_else(panicked) {
+        match self.quote(call, progress.version) {
             Ok(quote) => progress.quote = quote,
             Err(deny) => self.deny(None, deny, call, &mut progress)?,
         }
@@ -111,7 +108,10 @@ impl Policy {
 
     fn input(&self, call: &Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {
         let settings = &self.0.settings;
-        let input = self.0.estimator.input_tokens(call);
+        // It may be the user's code.
+        let input = catch_unwind(AssertUnwindSafe(|| self.0.estimator.input_tokens(call)));
+        let panicked = |_| Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked");
+        let input = input.map_err(panicked)?;
         let (tokens, bound) = match (settings.input_bound, input.ceiling) {
             (InputBound::Ceiling, Some(ceiling)) => (ceiling.max(input.expected), Bound::Hard),
             (InputBound::Ceiling, None) if settings.open_ended == OpenEnded::Deny => {
