@@ -291,6 +291,22 @@ fn a_claim_for_a_value_that_is_too_long_denies() {
 }
 
 #[test]
+fn user_id_is_the_user_in_claims_too() {
+    let (builder, ..) = policy();
+    let policy = builder
+        .track_label("user_id")
+        .rule(rule_fn("mine", |call| {
+            Claim::cost(Scope::of(call.labels(), "user_id"), month(), estimate(MAX))
+        }))
+        .build()
+        .unwrap();
+    drive(policy.add_spend(&Scope::user("ann"), month(), Usd::nanos(1), "opening")).unwrap();
+    let mut for_ann = call(MODEL).with_labels(Labels::new().with("user_id", "ann"));
+    let denied = drive(policy.admit(&mut for_ann)).unwrap_err();
+    assert_eq!(denied.denial().unwrap().rule(), "mine");
+}
+
+#[test]
 fn limits_taken_from_the_call_may_be_anything() {
     for (limit, is_admitted) in [
         (None, true),
