@@ -5,7 +5,11 @@ use std::fmt;
 use serde::Serialize;
 use smol_str::SmolStr;
 
-use crate::{labels::Labels, usd::Usd, window::Window};
+use crate::{
+    labels::{Labels, canonical},
+    usd::Usd,
+    window::Window,
+};
 
 /// For whom something is counted.
 ///
@@ -41,9 +45,9 @@ impl Scope {
         Self::label("user", user)
     }
 
-    /// The calls with one value of a label.
+    /// The calls with one value of a label; the key `user_id` is read as `user`.
     pub fn label(key: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
-        Self::Label { key: key.into(), value: value.into() }
+        Self::Label { key: canonical(key.into()), value: value.into() }
     }
 
     /// The scope of this label's value on a call, [`Scope::NONE`] if it has none.

@@ -3,6 +3,7 @@
 //!
 //! What a call must cost is worked out here from the bytes its client gave, apart
 //! from the crate's own reading of them.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod scripted;
 
@@ -414,11 +415,9 @@ impl Progress {
 
     /// One poll; gives the error of a call that failed.
     fn poll(&mut self, script: &Script) -> Option<Error> {
-        if let Some((at, leak)) = script.given_up {
-            if at == self.polls {
-                self.give_up(leak);
-                return None;
-            }
+        if let Some((_, leak)) = script.given_up.filter(|(at, _)| *at == self.polls) {
+            self.give_up(leak);
+            return None;
         }
         self.polls += 1;
         match &mut self.stage {
@@ -635,7 +634,7 @@ fn check_bytes(script: &Script, call: &Progress) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 400,
+        cases: 2_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -1,4 +1,5 @@
 //! Every end of a call has a rule, and leaves nothing reserved.
+#![allow(clippy::unwrap_used)] // in helpers too
 
 mod scripted;
 
@@ -27,7 +28,7 @@ use scripted::{
     chat, client, content, drive, estimate, json, layered, month, noon, policy, poll_body,
     poll_once, read, usage_cost,
 };
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 const STREAM: &str = r#","stream":true"#;
 /// Output maximum of the calls in here.
@@ -483,6 +484,27 @@ fn a_client_that_panics_leaves_nothing_reserved() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_ambiguous_below_and_abandonment_above() {
+    let second = Duration::from_secs(1);
+    let bench = Bench::plain();
+    let above = tower::timeout::Timeout::new(layered(&bench.policy, &client(Reply::Hang)), second);
+    above.oneshot(chat(MAX, "").map(woken)).await.map(drop).unwrap_err();
+    bench.assert_settled(reserved(), SettledHow::Abandoned);
+
+    let bench = Bench::plain();
+    let below = tower::timeout::Timeout::new(client(Reply::Hang), second);
+    let layer = driftlock::DriftlockLayer::new(bench.policy.clone());
+    let error = layer.layer(below).oneshot(chat(MAX, "").map(woken)).await.map(drop).unwrap_err();
+    assert!(error.inner_ref::<tower::timeout::error::Elapsed>().is_some());
+    bench.assert_settled(reserved(), SettledHow::Ambiguous);
+}
+
+/// The same body without its wait, after which a script wakes nobody.
+fn woken(mut body: ScriptedBody) -> ScriptedBody {
+    ScriptedBody::from(Bytes::from(read(&mut body).unwrap().concat()))
+}
+
 // -- dropped futures -----------------------------------------------------------------
 
 type Calling = Pin<Box<dyn Future<Output = Answered>>>;
@@ -729,7 +751,6 @@ fn prices_are_those_of_the_reservation() {
     bench.policy.set_prices(dearer());
     read(response.body_mut()).unwrap();
     bench.assert_settled(usage_cost(40, 5), SettledHow::Actual);
-    assert!(bench.policy.prices().find(&Provider::OPENAI, MODEL).is_some());
     bench.clock.advance(Duration::from_secs(7200));
     let permit = bench.permit();
     assert_eq!(permit.reserved(), reserved().saturating_mul(7));
@@ -804,7 +825,8 @@ fn the_tier_that_served_is_what_is_charged() {
 
 #[test]
 fn a_permit_settles_as_its_table_says() {
-    let ends: [(fn(Permit), Usd, SettledHow); 10] = [
+    type End = fn(Permit);
+    let ends: [(End, Usd, SettledHow); 10] = [
         (drop, Usd::ZERO, SettledHow::NotSent),
         (Permit::release, Usd::ZERO, SettledHow::NotSent),
         (|permit| permit.failed(&"no".into()), Usd::ZERO, SettledHow::NotSent),
@@ -920,4 +942,29 @@ fn a_body_says_that_it_has_ended_only_when_its_call_has_settled() {
     }
     assert_eq!(bench.ledger.all().len(), 1);
     assert_eq!(noon(), driftlock::Clock::now(&bench.clock));
+}
+
+#[test]
+fn a_late_settle_does_not_touch_what_others_hold() {
+    let (builder, _, store, clock) = policy();
+    let policy = builder.build().unwrap();
+    let admit = || {
+        let mut permit = drive(policy.admit(&mut plain_call())).unwrap();
+        permit.sent();
+        permit
+    };
+    let spent = || {
+        let spend = drive(policy.spend(&Scope::Workspace, month())).unwrap();
+        (spend.settled, spend.reserved)
+    };
+    let early = admit();
+    clock.advance(DEADLINE - TICK);
+    let late = admit();
+    clock.advance(TICK);
+    assert_eq!(spent(), (reserved(), reserved()));
+    early.settle(&Usage::tokens(40, 5));
+    assert_eq!(spent(), (usage_cost(40, 5), reserved()));
+    assert_eq!(store.open_reservations(), 1);
+    late.settle(&Usage::tokens(40, 5));
+    assert_eq!(spent(), (usage_cost(80, 10), Usd::ZERO));
 }

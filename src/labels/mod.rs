@@ -28,4 +28,5 @@ mod set;
 
 pub use capture::{Capture, CaptureLayer};
 pub use scope::{current, scope};
+pub(crate) use set::canonical;
 pub use set::{LabelError, Labels};

@@ -109,7 +109,8 @@ impl Labels {
     }
 }
 
-fn canonical(key: SmolStr) -> SmolStr {
+/// The key under which a label is kept.
+pub(crate) fn canonical(key: SmolStr) -> SmolStr {
     if key == "user_id" { SmolStr::new_static(USER) } else { key }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::BoxError,
     estimate::{BytesEstimator, Estimator, OpenEnded, OutputBound},
-    labels::{LabelError, Labels},
+    labels::{LabelError, Labels, canonical},
     price::PriceBook,
     provider::Routes,
     rule::{Counted, IntoRule, Step, Token},
@@ -123,7 +123,7 @@ impl PolicyBuilder {
     /// each user, which are always counted. Labels that rules count by need not be
     /// named. Defaults to none.
     pub fn track_label(mut self, key: impl Into<SmolStr>) -> Self {
-        self.tracked.push(key.into());
+        self.tracked.push(canonical(key.into()));
         self
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Progress {
     /// The version of the price book, the same for the whole life of the call.
     pub(super) version: usize,
     pub(super) quote: Quote,
+    /// Whether the quote is not the first: a rule has changed the model, perhaps back again.
+    pub(super) is_repriced: bool,
     /// What has been claimed on the plan's counters, in the order of the rules.
     /// `ask` is what the call cost at that point.
     pub(super) limits: SmallVec<[Limit; 8]>,
@@ -67,6 +69,7 @@ impl Progress {
             next: 0,
             version,
             quote: Quote::default(),
+            is_repriced: false,
             limits: SmallVec::new(),
             limit_steps: SmallVec::new(),
             claims: Vec::new(),
@@ -224,6 +227,7 @@ impl Policy {
             progress.unchanged = Some(Box::new((call.terms(), progress.quote)));
         }
         call.rewrite(model);
+        progress.is_repriced = true;
         let book = self.0.prices.get(progress.version);
         let entry = book.find(call.provider(), call.model()).map(|id| book.entry(id));
         if let Some(most) = entry.and_then(Entry::max_output_tokens) {

@@ -80,24 +80,8 @@ impl Permit {
     pub(super) fn new(policy: Arc<Inner>, call: &Call, grant: Grant) -> Self {
         let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
         policy.tally.count_admitted(bound);
-        let span = telemetry::admitted(
-            call,
-            grant.cost,
-            grant.would_deny.as_ref(),
-            grant.would_use.as_deref(),
-        );
-        let receipt = policy.settings.receipts.then(|| {
-            Receipt::new(ReceiptFacts {
-                requested_model: call.requested_model().into(),
-                model: call.model_name().clone(),
-                reserved: grant.cost,
-                bound,
-                would_deny: grant.would_deny,
-                would_use: grant.would_use,
-            })
-        });
         let deadline = call.at().saturating_add(policy.settings.deadline);
-        Self {
+        let mut permit = Self {
             policy,
             reservation: grant.reservation,
             priced: grant.priced,
@@ -109,9 +93,23 @@ impl Permit {
             deadline,
             ended: false,
             reply: Reply { format: Format::OpenAiChat, hides_usage: false },
-            receipt,
-            span,
-        }
+            receipt: None,
+            span: Span::none(),
+        };
+        // A subscriber is code of others: from here on the permit guards the reservation.
+        let Grant { cost, would_deny, would_use, .. } = grant;
+        permit.span = telemetry::admitted(call, cost, would_deny.as_ref(), would_use.as_deref());
+        permit.receipt = permit.policy.settings.receipts.then(|| {
+            Receipt::new(ReceiptFacts {
+                requested_model: call.requested_model().into(),
+                model: call.model_name().clone(),
+                reserved: cost,
+                bound,
+                would_deny,
+                would_use,
+            })
+        });
+        permit
     }
 
     /// A permit of a policy that is off: it settles nothing and tells nobody.
@@ -181,7 +179,8 @@ impl Permit {
         self.end(End::Complete);
     }
 
-    /// Settles to the estimate: the call was made, and its usage is not known.
+    /// Settles to the estimate: the call was made, and its usage is not known. After a
+    /// status that is not billed, told by [`answered`](Self::answered), that is nothing.
     pub fn settle_estimate(mut self) {
         self.seen.usage = None;
         self.end(End::Complete);

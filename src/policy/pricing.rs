@@ -112,6 +112,11 @@ impl Policy {
                 (None, UnknownPrice::Deny) => Err(unknown_price(model, call.provider())),
             }
         })?;
+        if cost == Usd::MAX {
+            // The largest amount stands for all above it, which no counter could give back.
+            let why = "it may cost more than can be counted";
+            return Err(Deny::of_kind(DenialKind::Unbounded, why));
+        }
         let bound = match (input_bound, output_bound) {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,
@@ -127,7 +132,10 @@ impl Policy {
 
     fn input(&self, call: &Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {
         let settings = &self.0.settings;
-        let input = self.0.estimator.input_tokens(call);
+        // It may be the user's code.
+        let input = catch_unwind(AssertUnwindSafe(|| self.0.estimator.input_tokens(call)));
+        let panicked = |_| Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked");
+        let input = input.map_err(panicked)?;
         let (tokens, bound) = match (settings.input_bound, input.ceiling) {
             (InputBound::Ceiling, Some(ceiling)) => (ceiling.max(input.expected), Bound::Hard),
             (InputBound::Ceiling, None) if settings.open_ended == OpenEnded::Deny => {

@@ -117,7 +117,7 @@ impl Policy {
         }
         let final_cost = progress.quote.cost.as_nanos();
         let would_use = progress.restore(call);
-        if call.requested_model() != call.model() || would_use.is_some() {
+        if progress.is_repriced {
             // Each limit is checked against the larger of what was claimed and the final cost.
             for (limit, step) in progress.limits.iter_mut().zip(&progress.limit_steps) {
                 if self.unit_of(*step) == Unit::Cost {

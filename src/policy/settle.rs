@@ -47,7 +47,8 @@ impl Permit {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let (cost, how) = self.verdict(end);
+        let actual = self.actual();
+        let (cost, how) = self.verdict(end, actual);
         if let Some(reservation) = self.reservation {
             let store = self.policy.store.get();
             match how {
@@ -59,10 +60,13 @@ impl Permit {
             }
         }
         self.report(cost, how);
+        // Events come last: a subscriber is code of others.
+        if let (Some(usage), None) = (&self.seen.usage, actual) {
+            self.span().in_scope(|| telemetry::unbelievable(usage));
+        }
     }
 
-    fn verdict(&self, end: End) -> (Usd, SettledHow) {
-        let actual = self.actual();
+    fn verdict(&self, end: End, actual: Option<Usd>) -> (Usd, SettledHow) {
         let estimate = self.reserved;
         let ambiguous = || match self.policy.settings.on_ambiguous {
             OnAmbiguous::Estimate => (estimate, SettledHow::Ambiguous),
@@ -92,16 +96,11 @@ impl Permit {
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
     fn actual(&self) -> Option<Usd> {
         let usage = self.seen.usage.as_ref()?;
-        let actual = self.policy.actual_cost(&self.priced, &self.provider, &self.seen, usage);
-        if actual.is_none() {
-            self.span().in_scope(|| telemetry::unbelievable(usage));
-        }
-        actual
+        self.policy.actual_cost(&self.priced, &self.provider, &self.seen, usage)
     }
 
     fn report(&self, cost: Usd, how: SettledHow) {
         let settled = Settled { cost, reserved: self.reserved, how, usage: self.seen.usage };
-        telemetry::settled(self.span(), &self.provider, &self.seen, &settled);
         if how == SettledHow::Estimated {
             self.policy.tally.count_estimated();
         }
@@ -115,6 +114,7 @@ impl Permit {
                 telemetry::callback_panicked();
             }
         }
+        telemetry::settled(self.span(), &self.provider, &self.seen, &settled);
     }
 }
 
