@@ -86,10 +86,11 @@ impl Permit {
 
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
     fn actual(&self) -> Option<Usd> {
-        let usage = self.seen.usage.as_ref()?;
-        let actual = self.policy.actual_cost(&self.priced, &self.provider, &self.seen, usage);
-        if actual.is_none() {
-            self.span().in_scope(|| telemetry::unbelievable(usage));
+        let seen = &self.seen;
+        let cost = |usage| self.policy.actual_cost(&self.priced, &self.provider, seen, usage);
+        let actual = seen.usage.as_ref().and_then(cost);
+        if actual.is_none() && (seen.usage.is_some() || seen.contradictory) {
+            self.span().in_scope(|| telemetry::unbelievable(seen.usage.as_ref()));
         }
         actual
     }
