@@ -194,10 +194,13 @@ impl Rule for PanicsAtOnce {
     }
 }
 
+/// Adds a rule, or the like, in which this function is run.
+type Add = fn(PolicyBuilder, fn(&Call)) -> PolicyBuilder;
+
 #[tokio::test]
 async fn a_panic_in_user_code_denies_and_reserves_nothing_and_the_policy_lives_on() {
     let panics = |call: &Call| assert!(call.choices() > 2, "on purpose");
-    let cases: [(&str, fn(PolicyBuilder, fn(&Call)) -> PolicyBuilder); 6] = [
+    let cases: [(&str, Add); 6] = [
         ("panics", |rules, _| rules.rule(Panics)),
         ("panics_at_once", |rules, _| rules.rule(PanicsAtOnce)),
         ("closure", |rules, panics| {

@@ -2,7 +2,7 @@
 //!
 //! It answers from memory, remembers what it was sent, and may take its time: on a
 //! paused clock in seconds, on threads in turns given up to others.
-#![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc)] // no test file uses all of it
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // no test file uses all of it
 
 use std::{
     future::Future,
