@@ -1,5 +1,5 @@
 //! Requests, answers and settings as they should not be.
-#![allow(clippy::unwrap_used)] // in helpers too
+#![allow(clippy::unwrap_used, clippy::expect_used)] // in helpers too
 
 mod stand_in;
 
