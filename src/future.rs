@@ -121,7 +121,10 @@ where
                 StateProjection::Reading { read } => {
                     let intake = ready!(read.poll(cx));
                     let labels = std::mem::take(this.labels);
-                    intake.and_then(|intake| decide(this.policy, this.carrier, labels, intake))
+                    match intake {
+                        Ok(intake) => decide(this.policy, this.carrier, labels, intake),
+                        Err(error) => Err(this.policy.refuse(error)),
+                    }
                 }
                 StateProjection::Deciding { decision, parts } => {
                     let (call, permit) = ready!(decision.as_mut().poll(cx));

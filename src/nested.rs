@@ -1,4 +1,4 @@
-//! Two layers of one workspace around one client: only the outer one decides.
+//! Two layers of one workspace and store around one client: only the outer one decides.
 //!
 //! The outer layer calls its inner service on this thread, inside [`within`]; an
 //! inner layer of the same workspace finds itself there. Behind a `Buffer`, which
@@ -10,7 +10,7 @@ use std::cell::Cell;
 use crate::policy::Policy;
 
 thread_local! {
-    /// A hash of the workspace whose layer is calling its inner service.
+    /// A mark of the workspace and store whose layer is calling its inner service.
     static CALLING: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn within<T>(policy: &Policy, call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Whether an outer layer of the policy's workspace is making this call.
+/// Whether an outer layer of the policy's workspace and store is making this call.
 pub(crate) fn is_within(policy: &Policy) -> bool {
     CALLING.get() == policy.workspace_mark()
 }

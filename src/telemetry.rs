@@ -81,8 +81,8 @@ pub(crate) fn settled(span: &Span, provider: &Provider, seen: &Observed, settled
     debug!(target: "driftlock", parent: span, { gen_ai.provider.name = provider.name(), driftlock.cost_nanos = settled.cost.as_nanos(), driftlock.reserved_nanos = settled.reserved.as_nanos(), driftlock.how = settled.how.name() }, "settled");
 }
 
-/// A usage cannot be true.
-pub(crate) fn unbelievable(usage: &Usage) {
+/// A usage cannot be true, or cannot be read.
+pub(crate) fn unbelievable(usage: Option<&Usage>) {
     warn!(target: "driftlock", { ?usage }, "usage contradicts itself or is absurd; settled at the estimate");
 }
 

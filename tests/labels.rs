@@ -57,10 +57,12 @@ async fn the_request_wins_over_the_scope_and_the_scope_over_the_default_key_by_k
 async fn labels_are_taken_when_the_call_is_made_and_not_where_it_is_polled() {
     let policy = per_user().build().unwrap();
     let client = client(&policy, &StandIn::new());
-    let made = labels::scope(Labels::new().with("user", "u-1"), async {
-        tower::Service::call(&mut client.clone(), chat(FLAT))
-    });
-    let response = tokio::spawn(made.await).await.unwrap().unwrap();
+    let mut made = None;
+    labels::scope(Labels::new().with("user", "u-1"), async {
+        made = Some(tower::Service::call(&mut client.clone(), chat(FLAT)));
+    })
+    .await;
+    let response = tokio::spawn(made.unwrap()).await.unwrap().unwrap();
     drop(response);
     assert_eq!(spent_by(&policy, "u-1").await, usd("0.065"));
 }

@@ -1,5 +1,5 @@
 //! What driftlock promises: never past a cap, however many calls come at once.
-#![allow(clippy::unwrap_used)] // in helpers too
+#![allow(clippy::unwrap_used, clippy::expect_used)] // in helpers too
 
 mod stand_in;
 
@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use driftlock::{
     BoxError, Budget, Clock, CostVelocity, DenialKind, Error, ForecastBudget, ManualClock,
-    MaxCostPerRequest, MemoryStore, MonthlyBudget, PerUserBudget, Policy, Price, PriceBook,
+    MaxCostPerRequest, MemoryStore, MonthlyBudget, PerUserBudget, PolicyBuilder, Price, PriceBook,
     RestrictModel, Retry, Scope, SettledHow, TagBasedModelDowngrade, Timestamp, Usd, VelocityLimit,
     Window, Zone,
 };
@@ -367,10 +367,12 @@ async fn a_downgraded_call_passes_the_restriction_of_its_old_model_and_only_its_
              \"metadata\":{{\"model\":\"gpt-4o\"}},\"max_tokens\":16 }}\n"
         )
     };
-    send(&client, post(body("\"gpt-4\\u006f\""))).await.unwrap();
+    let asked = body("\"gpt\\u002d4\\u006f\"");
+    send(&client, post(asked.clone())).await.unwrap();
     let (head, sent) = provider.received().remove(0);
     let expected = body("\"gpt-4o-mini\"");
     assert_eq!(sent, expected);
+    assert_ne!(asked.len(), expected.len());
     assert_eq!(head.headers["content-length"], expected.len().to_string());
     assert_eq!(spent(&policy).await, usd("0.15"));
 
@@ -455,6 +457,42 @@ async fn a_restricted_model_is_stopped_by_every_name_and_its_sibling_is_not() {
     denial(&client, chat_with("gpt-4o-mini", r#","models":["gpt-4o"]"#)).await;
 }
 
+#[tokio::test]
+async fn a_downgrade_goes_to_the_deployment_of_the_cheap_model() {
+    let policy = policy().rule(downgrade()).build().unwrap();
+    let provider = StandIn::new();
+    let deployment = |name: &str| {
+        format!("https://x.openai.azure.com/openai/deployments/{name}/chat/completions?v=1")
+    };
+    let body = r#"{"messages":[]}"#;
+    send(&client(&policy, &provider), post_to(&deployment("gpt-4o"), body)).await.unwrap();
+    let (head, sent) = provider.received().remove(0);
+    assert_eq!((head.uri.to_string(), sent), (deployment("gpt-4o-mini"), body.into()));
+}
+
+#[tokio::test]
+async fn a_stream_is_asked_for_its_usage_and_its_caller_sees_what_he_asked_for() {
+    let text = r#"data: {"choices":[{"delta":{"content":"Hello"}}]}"#;
+    let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":1000,"completion_tokens":100000}}"#;
+    let provider = StandIn::with(Duration::ZERO, move |_| {
+        let body = format!("{text}\n\n{usage}\n\ndata: [DONE]\n\n");
+        let response = Response::builder()
+            .header("content-type", "text/event-stream; charset=utf-8")
+            .header("content-length", body.len());
+        Ok(response.body(Full::from(body)).unwrap())
+    });
+    let policy = policy().build().unwrap();
+    let streamed = chat_with("gpt-4o", r#","stream":true"#);
+    let response = client(&policy, &provider).oneshot(streamed).await.unwrap();
+    assert!(!response.headers().contains_key("content-length"));
+    let seen = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+    assert_eq!(seen, format!("{text}\n\ndata: [DONE]\n\n"));
+    assert_eq!(spent(&policy).await, usd("1.0025"));
+    let (head, sent) = provider.received().remove(0);
+    assert!(sent.ends_with(br#","stream":true,"stream_options":{"include_usage":true}}"#));
+    assert_eq!(head.headers["content-length"], sent.len().to_string());
+}
+
 // ── denials ──
 
 #[tokio::test]
@@ -472,7 +510,8 @@ async fn a_denied_call_never_starts_and_frees_its_place_at_once() {
     assert!(poll_once(&mut waiting).is_none());
     let Err(Error::Denied(_)) = denied.as_mut().await else { panic!("restricted") };
     // `denied` and `first` are still there.
-    let answered = tokio::spawn(waiting.await.unwrap().call(chat("gpt-4o-mini")));
+    let ready = poll_once(&mut waiting).expect("the place is free").unwrap();
+    let answered = tokio::spawn(ready.call(chat("gpt-4o-mini")));
     let (request, respond) = handle.next_request().await.unwrap();
     assert_eq!(request.uri(), OPENAI);
     respond.send_response(Response::new(Full::from(answer(9, 3))));
@@ -524,7 +563,8 @@ async fn the_earliest_rule_is_named_also_if_a_later_one_says_no_first() {
 #[tokio::test]
 async fn a_retry_time_is_exact_to_the_nanosecond() {
     let user = || PerUserBudget::new().default_limit(Usd::cents(13));
-    let rules: [(&str, fn(driftlock::PolicyBuilder) -> driftlock::PolicyBuilder); 7] = [
+    type Add = fn(PolicyBuilder) -> PolicyBuilder;
+    let rules: [(&str, Add); 7] = [
         ("calls", |rules| rules.rule(VelocityLimit::new(2, MINUTE))),
         ("calls in buckets", |rules| {
             rules.rule(VelocityLimit::new(2, MINUTE)).rule(VelocityLimit::new(2_000, MINUTE))

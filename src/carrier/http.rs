@@ -104,7 +104,10 @@ pub(super) fn read<B: Body>(
     }
     let cap = settings.body_cap();
     if request.body().size_hint().lower() > cap {
-        return known(Err(Unreadable::TooLarge { cap }.into()));
+        return known(match settings.passes_unreadable() {
+            true => Ok(Intake::Unmeterable { why: "the request body is too large", request }),
+            false => Err(Unreadable::TooLarge { cap }.into()),
+        });
     }
     let (head, body) = request.into_parts();
     let collected = Collected { first: None, joined: BytesMut::new(), length: 0, cap };

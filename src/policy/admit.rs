@@ -177,7 +177,7 @@ impl Policy {
         self.0.plan.looks_into_bodies() || self.0.own_estimator
     }
 
-    /// A number that stands for the workspace, never zero.
+    /// A number that stands for the workspace on its store, never zero.
     pub(crate) fn workspace_mark(&self) -> u64 {
         self.0.workspace_mark
     }

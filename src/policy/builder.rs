@@ -339,7 +339,7 @@ impl PolicyBuilder {
         let store = self.store.get();
         let plan = Plan::new(self.workspace, self.tracked, self.steps, store)
             .ok_or(BuildError::TooMany)?;
-        let workspace_mark = mark_of(&plan.workspace);
+        let workspace_mark = mark_of(&plan.workspace, &self.store);
         Ok(Policy(Arc::new(Inner {
             plan,
             settings: self.settings,
@@ -370,10 +370,11 @@ impl PolicyBuilder {
     }
 }
 
-/// Zero is kept for "none".
-fn mark_of(workspace: &str) -> u64 {
+/// Stands for a workspace on a store. Zero is kept for "none".
+fn mark_of(workspace: &str, store: &StoreHandle) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     workspace.hash(&mut hasher);
+    std::ptr::from_ref(store.get()).cast::<()>().hash(&mut hasher);
     hasher.finish().max(1)
 }
 

@@ -65,6 +65,40 @@ pub(super) struct Priced {
     pub(super) entry: Option<EntryId>,
     /// When, because prices change at announced times.
     pub(super) at: Timestamp,
+    /// The tier that was asked for.
+    tier: Tier,
+    /// Searches that were reserved for, which not every response tells of.
+    searches: u64,
+    /// How many answers were asked for.
+    choices: u64,
+}
+
+impl Priced {
+    pub(super) fn new(call: &Call, version: usize, entry: Option<EntryId>) -> Self {
+        Self {
+            version,
+            entry,
+            at: call.at(),
+            tier: call.service_tier().map_or(Tier::Default, Tier::named),
+            searches: searches(call),
+            choices: call.choices(),
+        }
+    }
+
+    /// The tier of a response that may not say: a discount has to be said, a
+    /// surcharge was asked for.
+    fn tier(&self, observed: &Observed) -> Tier {
+        match (observed.service_tier.as_deref(), self.tier) {
+            (Some(name), _) => Tier::named(name),
+            (None, Tier::Batch | Tier::Flex | Tier::Scale) => Tier::Default,
+            (None, asked) => asked,
+        }
+    }
+}
+
+/// The provider may search on its own; how often is not known before.
+fn searches(call: &Call) -> u64 {
+    u64::from(call.open_ended().is_some())
 }
 
 impl Policy {
@@ -112,11 +146,6 @@ impl Policy {
                 (None, UnknownPrice::Deny) => Err(unknown_price(model, call.provider())),
             }
         })?;
-        if cost == Usd::MAX {
-            // The largest amount stands for all above it, which no counter could give back.
-            let why = "it may cost more than can be counted";
-            return Err(Deny::of_kind(DenialKind::Unbounded, why));
-        }
         let bound = match (input_bound, output_bound) {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,
@@ -183,11 +212,15 @@ impl Inner {
             Some(Some(id)) => Some(book.entry(id)),
             Some(None) | None => reserved,
         };
-        if observed.contradictory || !usage.is_consistent() || is_absurd(usage, entry) {
+        if observed.contradictory
+            || !usage.is_consistent()
+            || is_absurd(usage, priced.choices, entry)
+        {
             return None;
         }
-        let tier = observed.service_tier.as_deref().map_or(Tier::Default, Tier::named);
-        let cost = |price: &Price| price.cost(usage, tier, Region::default());
+        let usage = Usage { web_searches: usage.web_searches.max(priced.searches), ..*usage };
+        let tier = priced.tier(observed);
+        let cost = |price: &Price| price.cost(&usage, tier, Region::default());
         let assumed = match &self.settings.unknown_price {
             UnknownPrice::Assume(price) => Some(cost(price)),
             UnknownPrice::Deny | UnknownPrice::Allow => None,
@@ -217,8 +250,7 @@ pub(crate) fn asked(call: &Call) -> Asked<'_> {
     Asked {
         tier: call.service_tier(),
         media: call.needs().media || call.input().media > 0,
-        // The provider may search on its own; how often is not known before.
-        web_searches: u64::from(call.open_ended().is_some()),
+        web_searches: searches(call),
         ..Asked::default()
     }
 }
@@ -228,9 +260,10 @@ const ABSURD: u64 = 10;
 /// The limit where the book knows none: larger than any context window there is.
 const LARGEST_WINDOW: u64 = 20_000_000;
 
-fn is_absurd(usage: &Usage, entry: Option<&Entry>) -> bool {
+fn is_absurd(usage: &Usage, choices: u64, entry: Option<&Entry>) -> bool {
     let context = entry.and_then(Entry::context_window).unwrap_or(LARGEST_WINDOW);
     let output = entry.and_then(Entry::max_output_tokens).unwrap_or(context).max(context);
+    let output = output.saturating_mul(choices.max(1));
     usage.input_tokens > context.saturating_mul(ABSURD)
         || usage.output_tokens > output.saturating_mul(ABSURD)
 }

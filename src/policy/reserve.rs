@@ -19,6 +19,7 @@ use crate::{
     rule::Step,
     store::{Charge, CounterKey, Hold, Limit, MemoryStore, Refusal, Reservation, ReserveError},
     telemetry,
+    usd::Usd,
 };
 
 /// Everything a call books and what must hold for it.
@@ -114,6 +115,11 @@ impl Policy {
                 }
                 UnknownPrice::Allow | UnknownPrice::Assume(_) => telemetry::unpriced(call),
             }
+        }
+        if progress.quote.cost == Usd::MAX {
+            // It would pass a limit of as much, and a counter that is full forgets by how much.
+            let why = format!("it may cost more than can be counted, which is {}", Usd::MAX);
+            self.deny(None, Deny::of_kind(DenialKind::TooExpensive, why), call, progress)?;
         }
         let final_cost = progress.quote.cost.as_nanos();
         let would_use = progress.restore(call);
@@ -305,7 +311,7 @@ impl Policy {
         let (version, entry) = (progress.version, progress.quote.entry);
         let grant = Grant {
             reservation,
-            priced: Priced { version, entry, at: call.at() },
+            priced: Priced::new(call, version, entry),
             cost: progress.quote.cost,
             would_deny,
             would_use,

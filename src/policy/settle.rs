@@ -61,8 +61,8 @@ impl Permit {
         }
         self.report(cost, how);
         // Events come last: a subscriber is code of others.
-        if let (Some(usage), None) = (&self.seen.usage, actual) {
-            self.span().in_scope(|| telemetry::unbelievable(usage));
+        if actual.is_none() && (self.seen.usage.is_some() || self.seen.contradictory) {
+            self.span().in_scope(|| telemetry::unbelievable(self.seen.usage.as_ref()));
         }
     }
 
