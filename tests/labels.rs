@@ -196,6 +196,18 @@ async fn two_layers_of_one_workspace_charge_once() {
 }
 
 #[tokio::test]
+async fn layers_of_one_workspace_on_two_stores_both_decide() {
+    let watching = policy().mode(driftlock::Mode::Observe).build().unwrap();
+    let strict = per_user().require_user().build().unwrap();
+    let client = ServiceBuilder::new()
+        .layer(DriftlockLayer::new(watching))
+        .layer(DriftlockLayer::new(strict))
+        .service(StandIn::new());
+    let error = send(&client, chat(FLAT)).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied(denial) if denial.rule() == "per_user_budget"));
+}
+
+#[tokio::test]
 async fn layers_of_two_workspaces_both_charge() {
     let store = std::sync::Arc::new(driftlock::MemoryStore::new());
     let of = |workspace: &str| {

@@ -968,3 +968,43 @@ fn a_late_settle_does_not_touch_what_others_hold() {
     late.settle(&Usage::tokens(40, 5));
     assert_eq!(spent(), (usage_cost(80, 10), Usd::ZERO));
 }
+
+#[test]
+fn what_a_response_does_not_tell_is_charged_as_it_was_reserved() {
+    let price = Price::per_mtok(Usd::dollars(1), Usd::dollars(1))
+        .per_web_search(Usd::cents(1))
+        .service_tier(Tier::Priority, Price::per_mtok(Usd::dollars(2), Usd::dollars(2)))
+        .service_tier(Tier::Flex, Price::per_mtok(Usd::cents(50), Usd::cents(50)));
+    let book = PriceBook::empty().overlay().model("own", price).build().unwrap();
+    let policy = Policy::builder().prices(book).receipts(true).build().unwrap();
+    let charged = |call: Call| {
+        let mut call = call.with_max_output_tokens(1_000_000);
+        let mut permit = drive(policy.admit(&mut call)).unwrap();
+        let receipt = permit.receipt().unwrap().clone();
+        permit.sent();
+        permit.settle(&Usage::tokens(0, 1_000_000));
+        receipt.try_settled().unwrap()
+    };
+    let call = || Call::new(Provider::OPENAI, Operation::Chat, "own");
+    assert_eq!(charged(call()).cost, Usd::dollars(1));
+    // Searches that usage does not count, a surcharge that the response does not name.
+    assert_eq!(charged(call().with_open_ended("server tools")).cost, Usd::cents(101));
+    assert_eq!(charged(call().with_service_tier("priority")).cost, Usd::dollars(2));
+    // A discount has to be named.
+    assert_eq!(charged(call().with_service_tier("flex")).cost, Usd::dollars(1));
+}
+
+#[test]
+fn many_choices_may_have_much_output() {
+    let policy = Policy::builder().receipts(true).build().unwrap();
+    let settled = |choices: u64| {
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o")
+            .with_choices(choices)
+            .with_max_output_tokens(100);
+        let permit = drive(policy.admit(&mut call)).unwrap();
+        let receipt = permit.receipt().unwrap().clone();
+        permit.settle(&Usage::tokens(10, 1_500_000));
+        receipt.try_settled().unwrap().how
+    };
+    assert_eq!((settled(1), settled(128)), (SettledHow::Estimated, SettledHow::Actual));
+}
