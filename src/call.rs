@@ -446,6 +446,10 @@ impl Call {
         self.requested_model.get_or_insert(asked);
     }
 
+    pub(crate) fn is_rewritten(&self) -> bool {
+        self.requested_model.is_some()
+    }
+
     pub(crate) fn clamp_output(&mut self, most: u64) {
         self.max_output_tokens = self.max_output_tokens.map(|asked| asked.min(most));
     }

@@ -252,14 +252,9 @@ impl std::error::Error for Denial {}
 /// let verdict: Verdict = Deny::new("no weekend spend").with("weekday", "Sunday").into();
 /// # let _ = verdict;
 /// ```
+// Boxed, because verdicts are passed around and few of them are denials.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Deny {
-    reason: String,
-    kind: DenialKind,
-    exceeded: Option<Exceeded>,
-    retry: Retry,
-    metadata: Vec<(SmolStr, serde_json::Value)>,
-}
+pub struct Deny(Box<Facts>);
 
 impl Deny {
     /// A refusal with a reason for operators.
@@ -270,34 +265,41 @@ impl Deny {
     /// Attaches a value, found again with [`Denial::metadata`].
     #[must_use]
     pub fn with(mut self, key: impl Into<SmolStr>, value: impl Into<serde_json::Value>) -> Self {
-        self.metadata.push((key.into(), value.into()));
+        self.0.metadata.push((key.into(), value.into()));
         self
     }
 
     /// Says from when on the call may be tried again. Defaults to never.
     #[must_use]
     pub fn retry_at(mut self, time: Timestamp) -> Self {
-        self.retry = Retry::At(time);
+        self.0.retry = Retry::At(time);
         self
     }
 
     pub(crate) fn of_kind(kind: DenialKind, reason: impl Into<String>) -> Self {
-        let reason = reason.into();
-        Self { reason, kind, exceeded: None, retry: Retry::Never, metadata: Vec::new() }
+        Self(Box::new(Facts {
+            rule: SmolStr::default(), // named when the policy takes it, in `by`
+            kind,
+            reason: reason.into(),
+            exceeded: None,
+            retry: Retry::Never,
+            metadata: Vec::new(),
+        }))
     }
 
     pub(crate) fn exceeding(kind: DenialKind, exceeded: Exceeded, retry: Retry) -> Self {
-        let reason = describe(&exceeded);
-        Self { exceeded: Some(exceeded), retry, ..Self::of_kind(kind, reason) }
+        let mut deny = Self::of_kind(kind, describe(&exceeded));
+        (deny.0.exceeded, deny.0.retry) = (Some(exceeded), retry);
+        deny
     }
 
     pub(crate) fn kind(&self) -> DenialKind {
-        self.kind
+        self.0.kind
     }
 
-    pub(crate) fn by(self, rule: impl Into<SmolStr>) -> Denial {
-        let Self { reason, kind, exceeded, retry, metadata } = self;
-        Denial(Box::new(Facts { rule: rule.into(), kind, reason, exceeded, retry, metadata }))
+    pub(crate) fn by(mut self, rule: impl Into<SmolStr>) -> Denial {
+        self.0.rule = rule.into();
+        Denial(self.0)
     }
 }
 

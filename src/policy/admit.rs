@@ -111,10 +111,10 @@ impl Policy {
     /// Decides without awaiting where that is possible: built-in rules and
     /// closures, on a store in memory.
     pub(crate) fn admit_now(&self, call: &mut Call) -> Admission {
-        let mut progress = match self.begin(call) {
-            Ok(progress) => progress,
-            Err(error) => return Admission::Done(Err(self.refused(call, error))),
-        };
+        let mut progress = Progress::default();
+        if let Err(error) = self.begin(call, &mut progress) {
+            return Admission::Done(Err(self.refused(call, error)));
+        }
         match self.run_rules(call, &mut progress) {
             Err(denial) => Admission::Done(Err(self.refused(call, denial.into()))),
             Ok(Flow::Await(_)) => Admission::Later(progress),
@@ -148,7 +148,7 @@ impl Policy {
         self.reserve(call, progress).await
     }
 
-    fn begin(&self, call: &mut Call) -> Result<Progress, Error> {
+    fn begin(&self, call: &mut Call, progress: &mut Progress) -> Result<(), Error> {
         let Inner { settings, clock, plan, .. } = &*self.0;
         call.decide_at(clock.now());
         if !settings.default_labels.is_empty() {
@@ -158,7 +158,8 @@ impl Policy {
         if plan.lends_counters() {
             call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
         }
-        Ok(self.first_price(call)?)
+        progress.places = plan.places(call.labels());
+        Ok(self.first_price(call, progress)?)
     }
 
     /// Whether a call needs its body for the decision.

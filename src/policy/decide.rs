@@ -5,7 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{Mode, Policy, plan::PlannedStep, pricing::Quote};
+use super::{
+    Mode, Policy,
+    plan::{Places, PlannedStep},
+    pricing::Quote,
+};
 use crate::{
     call::{Call, Terms},
     claim::{Claim, Unit},
@@ -17,13 +21,15 @@ use crate::{
 };
 
 /// How far a decision has come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Progress {
     /// The rule to run next.
     next: usize,
     /// The version of the price book, the same for the whole life of the call.
     pub(super) version: usize,
     pub(super) quote: Quote,
+    /// Where the values of the plan's scopes are.
+    pub(super) places: Places,
     /// What has been claimed on the plan's counters, in the order of the rules.
     /// `ask` is what the call cost at that point.
     pub(super) limits: SmallVec<[Limit; 8]>,
@@ -57,19 +63,6 @@ pub(crate) enum Flow {
 }
 
 impl Progress {
-    pub(super) fn new(version: usize) -> Self {
-        Self {
-            next: 0,
-            version,
-            quote: Quote::default(),
-            limits: SmallVec::new(),
-            limit_steps: SmallVec::new(),
-            claims: Vec::new(),
-            would_deny: None,
-            unchanged: None,
-        }
-    }
-
     /// While observing, the model the call would have been sent with; puts the call
     /// back to what it was.
     pub(super) fn restore(&mut self, call: &mut Call) -> Option<SmolStr> {
@@ -159,7 +152,8 @@ impl Policy {
         call: &mut Call,
         progress: &mut Progress,
     ) -> Result<(), Denial> {
-        if counted.is_missing(call) {
+        let value = progress.places.value(call, usize::from(planned.scope));
+        if value.is_none() && counted.label.is_some() {
             if counted.required || (self.0.settings.require_user && counted.counts_users()) {
                 let key = counted.label.as_deref().unwrap_or_default();
                 let why = format!("the call has no label `{key}`");
@@ -174,7 +168,7 @@ impl Policy {
                 telemetry::unlabelled(&planned.name, counted.label.as_deref())
             });
         }
-        if let Some(limit) = counted.limit_for(call) {
+        if let Some(limit) = counted.limit_for(call, value) {
             let ask = ask(counted.unit, progress.quote.cost.as_nanos());
             progress.limits.push(Limit { charge: planned.counter, ask, limit });
             progress.limit_steps.push(step as u16);

@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 use crate::{
     call::Call,
     claim::{Scope, Unit},
+    labels::Labels,
     rule::{Counted, Step},
     store::{Charge, CounterId, CounterKey, Store},
     window::{Window, Zone},
@@ -20,13 +21,42 @@ pub(crate) struct Planned {
     pub(crate) key: CounterKey,
 }
 
+impl Planned {
+    fn charge(&self) -> Charge {
+        let amount = match self.key.unit {
+            Unit::Cost => 0,
+            Unit::Calls => 1,
+        };
+        Charge { counter: self.id, value: self.scope, amount }
+    }
+}
+
+/// Where in a call's labels the value of each scope is: looked up once, used by every
+/// rule that counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(SmallVec<[u8; 16]>);
+
+impl Places {
+    const MISSING: u8 = u8::MAX;
+
+    /// The value of a scope on a call; `None` if the call lacks the label.
+    #[inline]
+    pub(crate) fn value<'c>(&self, call: &'c Call, scope: usize) -> Option<&'c str> {
+        match self.0.get(scope) {
+            Some(&Self::MISSING) | None => None,
+            Some(&position) => call.labels().at(usize::from(position)),
+        }
+    }
+}
+
 /// A rule in its place.
 #[derive(Debug)]
 pub(crate) struct PlannedStep {
     pub(crate) name: SmolStr,
     pub(crate) step: Step,
-    /// For a counting rule, which of the plan's counters it limits.
+    /// For a counting rule, which of the plan's counters it limits, and its scope.
     pub(crate) counter: u8,
+    pub(crate) scope: u8,
 }
 
 /// Scopes, counters and rules of a policy, with everything resolved that does not
@@ -38,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) scopes: Vec<Option<SmolStr>>,
     pub(crate) counters: Vec<Planned>,
     pub(crate) steps: Vec<PlannedStep>,
+    /// What a call that costs nothing books on the counters.
+    charges: Vec<Charge>,
     has_custom_rules: bool,
     has_user_code: bool,
 }
@@ -62,6 +94,7 @@ impl Plan {
             scopes: vec![None],
             counters: Vec::new(),
             steps: Vec::new(),
+            charges: Vec::new(),
             has_custom_rules: false,
             has_user_code: false,
         };
@@ -79,8 +112,10 @@ impl Plan {
             };
             plan.has_user_code |= step.has_user_code();
             plan.has_custom_rules |= matches!(step, Step::Custom(_));
-            plan.steps.push(PlannedStep { name, step, counter });
+            let scope = plan.counters.get(usize::from(counter)).map_or(0, |planned| planned.scope);
+            plan.steps.push(PlannedStep { name, step, counter, scope });
         }
+        plan.charges = plan.counters.iter().map(Planned::charge).collect();
         Some(plan)
     }
 
@@ -118,26 +153,36 @@ impl Plan {
         self.has_user_code
     }
 
-    /// The value of each scope for a call, `""` for the workspace.
-    pub(crate) fn values<'c>(&self, call: &'c Call) -> SmallVec<[&'c str; 4]> {
-        let value = |label: &Option<SmolStr>| match label {
-            None => "",
-            Some(key) => call.label(key).unwrap_or(Scope::NONE),
+    /// Looks up the labels of the scopes.
+    #[inline]
+    pub(crate) fn places(&self, labels: &Labels) -> Places {
+        let place = |label: &Option<SmolStr>| {
+            let position = label.as_ref().and_then(|key| labels.position(key));
+            position.and_then(|position| u8::try_from(position).ok()).unwrap_or(Places::MISSING)
         };
-        self.scopes.iter().map(value).collect()
+        Places(self.scopes.iter().map(place).collect())
+    }
+
+    /// The value of each scope for a call, `""` for the workspace.
+    #[inline]
+    pub(crate) fn values<'c>(&self, call: &'c Call, places: &Places) -> SmallVec<[&'c str; 4]> {
+        let mut values = SmallVec::new();
+        values.push(""); // the workspace is the first scope
+        for scope in 1..self.scopes.len() {
+            values.push(places.value(call, scope).unwrap_or(Scope::NONE));
+        }
+        values
     }
 
     /// What a call of this cost books on the plan's counters.
+    #[inline]
     pub(crate) fn charges(&self, cost: u64) -> SmallVec<[Charge; 8]> {
-        let amount = |unit| match unit {
-            Unit::Cost => cost,
-            Unit::Calls => 1,
-        };
-        let charge = |planned: &Planned| Charge {
-            counter: planned.id,
-            value: planned.scope,
-            amount: amount(planned.key.unit),
-        };
-        self.counters.iter().map(charge).collect()
+        let mut charges: SmallVec<[Charge; 8]> = SmallVec::from_slice(&self.charges);
+        for (charge, planned) in charges.iter_mut().zip(&self.counters) {
+            if planned.key.unit == Unit::Cost {
+                charge.amount = cost;
+            }
+        }
+        charges
     }
 }

@@ -54,13 +54,17 @@ pub(crate) struct Quote {
 
 impl Policy {
     /// Prices a call for the first time.
-    pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
-        let mut progress = Progress::new(self.0.prices.current().0);
+    pub(super) fn first_price(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Result<(), Denial> {
+        progress.version = self.0.prices.current().0;
         match self.quote(call, progress.version) {
             Ok(quote) => progress.quote = quote,
-            Err(deny) => self.deny(None, deny, call, &mut progress)?,
+            Err(deny) => self.deny(None, deny, call, progress)?,
         }
-        Ok(progress)
+        Ok(())
     }
 
     /// Looks the model up and puts the estimate on the call.
@@ -80,10 +84,7 @@ impl Policy {
         let (input, input_bound) = self.input(call, entry)?;
         let (output, output_bound) = output(settings, call, entry)?;
         let asked = asked(call);
-        let cost = match price.is_free() {
-            true => Usd::ZERO,
-            false => price.ceiling(input, output, &asked).max(Usd::nanos(1)),
-        };
+        let cost = price.ceiling(input, output, &asked); // zero only if the price is
         let bound = match (input_bound, output_bound) {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,

@@ -116,7 +116,7 @@ impl Policy {
         }
         let final_cost = progress.quote.cost.as_nanos();
         let would_use = progress.restore(call);
-        if call.requested_model() != call.model() || would_use.is_some() {
+        if call.is_rewritten() || would_use.is_some() {
             // Each limit is checked against the larger of what was claimed and the final cost.
             for (limit, step) in progress.limits.iter_mut().zip(&progress.limit_steps) {
                 if self.unit_of(*step) == Unit::Cost {
@@ -156,7 +156,7 @@ impl Policy {
         let plan = &self.0.plan;
         let cost = progress.quote.cost.as_nanos();
         let mut booking = Booking {
-            values: plan.values(call),
+            values: plan.values(call, &progress.places),
             charges: plan.charges(cost),
             limits: Cow::Borrowed(&progress.limits),
             steps: Cow::Borrowed(&progress.limit_steps),

@@ -115,8 +115,12 @@ impl Price {
         let hundredths = tokens
             .saturating_mul(u128::from(percent))
             .saturating_add(pieces.saturating_mul(u128::from(SAME)));
-        let nanos = hundredths.div_ceil(u128::from(SAME) * u128::from(PICOS_PER_NANO));
-        Usd::nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        const DIVISOR: u64 = SAME as u64 * PICOS_PER_NANO;
+        // Up to $184,000, that is always, 64 bits do; 128 take a division by software.
+        Usd::nanos(match u64::try_from(hundredths) {
+            Ok(hundredths) => hundredths.div_ceil(DIVISOR),
+            Err(_) => u64::try_from(hundredths.div_ceil(DIVISOR.into())).unwrap_or(u64::MAX),
+        })
     }
 }
 
