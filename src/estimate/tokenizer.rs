@@ -94,18 +94,13 @@ fn is_openai(model: &str) -> bool {
 /// because every call pays for it.
 fn families(name: &[u8]) -> (Option<usize>, bool) {
     let (mut claude, mut gemini) = (None, false);
-    for (at, letter) in name.iter().enumerate() {
-        let family: &[u8; 6] = match letter {
-            b'c' | b'C' => b"claude",
-            b'g' | b'G' => b"gemini",
-            _ => continue,
-        };
-        let rest = name.get(at..).unwrap_or_default();
-        if rest.get(..family.len()).is_some_and(|part| part.eq_ignore_ascii_case(family)) {
-            match family {
-                b"claude" => claude = claude.or(Some(at)),
-                _ => gemini = true,
+    for (at, window) in name.windows(6).enumerate() {
+        match window.first() {
+            Some(b'c' | b'C') if window.eq_ignore_ascii_case(b"claude") => {
+                claude = claude.or(Some(at));
             }
+            Some(b'g' | b'G') => gemini |= window.eq_ignore_ascii_case(b"gemini"),
+            _ => {}
         }
     }
     (claude, gemini)

@@ -120,8 +120,10 @@ impl Policy {
             Ok(Flow::Await(_)) => Admission::Later(progress),
             Ok(Flow::Done) => match &self.0.store {
                 StoreHandle::Memory(store) => {
-                    let result = self.reserve_in_memory(store, call, &mut progress);
-                    Admission::Done(result.map_err(|error| self.refused(call, error)))
+                    match self.reserve_in_memory(store, call, &mut progress) {
+                        Ok(permit) => Admission::Done(Ok(permit)),
+                        Err(error) => Admission::Done(Err(self.refused(call, error))),
+                    }
                 }
                 StoreHandle::Other(_) => Admission::Later(progress),
             },

@@ -15,7 +15,7 @@ use crate::{
     claim::{Claim, Unit},
     denial::{Denial, DenialKind, Deny},
     price::Entry,
-    rule::{Counted, Step, Verdict, View},
+    rule::{Counted, LimitSource, Step, Verdict, View},
     store::Limit,
     telemetry,
 };
@@ -96,14 +96,17 @@ impl Policy {
     }
 
     fn run(&self, call: &mut Call, progress: &mut Progress) -> Result<Flow, Denial> {
+        let prices = self.0.prices.get(progress.version);
         while let Some(planned) = self.0.plan.steps.get(progress.next) {
             let step = progress.next;
             if let Step::Counted(counted) = &planned.step {
                 self.claim(step, planned, counted, call, progress)?;
             } else {
-                let view = View { call, prices: self.0.prices.get(progress.version) };
-                let Some(verdict) = planned.step.decide(view) else { return Ok(Flow::Await(step)) };
-                self.verdict(step, verdict, call, progress)?;
+                match planned.step.decide(View { call, prices }) {
+                    Some(Verdict::Allow) => {}
+                    Some(verdict) => self.verdict(step, verdict, call, progress)?,
+                    None => return Ok(Flow::Await(step)),
+                }
             }
             progress.next = step + 1;
         }
@@ -122,6 +125,7 @@ impl Policy {
         self.verdict(step, verdict, call, progress)
     }
 
+    #[inline(never)]
     fn verdict(
         &self,
         step: usize,
@@ -144,6 +148,7 @@ impl Policy {
         }
     }
 
+    #[inline]
     fn claim(
         &self,
         step: usize,
@@ -152,28 +157,38 @@ impl Policy {
         call: &mut Call,
         progress: &mut Progress,
     ) -> Result<(), Denial> {
-        let value = progress.places.value(call, usize::from(planned.scope));
-        if value.is_none() && counted.label.is_some() {
+        let scope = usize::from(planned.scope);
+        if counted.label.is_some() && progress.places.lacks(scope) {
             if counted.required || (self.0.settings.require_user && counted.counts_users()) {
-                let key = counted.label.as_deref().unwrap_or_default();
-                let why = format!("the call has no label `{key}`");
-                return self.deny(
-                    Some(step),
-                    Deny::of_kind(DenialKind::MissingUser, why),
-                    call,
-                    progress,
-                );
+                return self.deny_unlabelled(step, counted, call, progress);
             }
             self.0.tally.count_unlabelled(|| {
                 telemetry::unlabelled(&planned.name, counted.label.as_deref())
             });
         }
-        if let Some(limit) = counted.limit_for(call, value) {
+        let limit = match &counted.limit {
+            LimitSource::Fixed(limit) => Some(*limit),
+            other => other.of(call, progress.places.value(call, scope)),
+        };
+        if let Some(limit) = limit {
             let ask = ask(counted.unit, progress.quote.cost.as_nanos());
             progress.limits.push(Limit { charge: planned.counter, ask, limit });
             progress.limit_steps.push(step as u16);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn deny_unlabelled(
+        &self,
+        step: usize,
+        counted: &Counted,
+        call: &Call,
+        progress: &mut Progress,
+    ) -> Result<(), Denial> {
+        let key = counted.label.as_deref().unwrap_or_default();
+        let why = format!("the call has no label `{key}`");
+        self.deny(Some(step), Deny::of_kind(DenialKind::MissingUser, why), call, progress)
     }
 
     fn rewrite(

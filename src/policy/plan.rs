@@ -39,6 +39,12 @@ pub(crate) struct Places(SmallVec<[u8; 16]>);
 impl Places {
     const MISSING: u8 = u8::MAX;
 
+    /// Whether a call lacks the label of a scope.
+    #[inline]
+    pub(crate) fn lacks(&self, scope: usize) -> bool {
+        self.0.get(scope).is_none_or(|position| *position == Self::MISSING)
+    }
+
     /// The value of a scope on a call; `None` if the call lacks the label.
     #[inline]
     pub(crate) fn value<'c>(&self, call: &'c Call, scope: usize) -> Option<&'c str> {
@@ -115,6 +121,7 @@ impl Plan {
             let scope = plan.counters.get(usize::from(counter)).map_or(0, |planned| planned.scope);
             plan.steps.push(PlannedStep { name, step, counter, scope });
         }
+        plan.group_by_scope();
         plan.charges = plan.counters.iter().map(Planned::charge).collect();
         Some(plan)
     }
@@ -143,6 +150,18 @@ impl Plan {
         Some(index)
     }
 
+    /// Puts the counters of one scope side by side, so that a store has to find each
+    /// scope only once.
+    fn group_by_scope(&mut self) {
+        let mut old: Vec<usize> = (0..self.counters.len()).collect();
+        old.sort_by_key(|index| self.counters[*index].scope);
+        for step in &mut self.steps {
+            let new = old.iter().position(|index| *index == usize::from(step.counter));
+            step.counter = new.and_then(|index| u8::try_from(index).ok()).unwrap_or(0);
+        }
+        self.counters.sort_by_key(|planned| planned.scope);
+    }
+
     /// Whether there are rules of users, which may want to look at counters.
     pub(crate) fn lends_counters(&self) -> bool {
         self.has_custom_rules
@@ -156,11 +175,13 @@ impl Plan {
     /// Looks up the labels of the scopes.
     #[inline]
     pub(crate) fn places(&self, labels: &Labels) -> Places {
-        let place = |label: &Option<SmolStr>| {
+        let mut places = Places::default();
+        for label in &self.scopes {
             let position = label.as_ref().and_then(|key| labels.position(key));
-            position.and_then(|position| u8::try_from(position).ok()).unwrap_or(Places::MISSING)
-        };
-        Places(self.scopes.iter().map(place).collect())
+            let position = position.and_then(|position| u8::try_from(position).ok());
+            places.0.push(position.unwrap_or(Places::MISSING));
+        }
+        places
     }
 
     /// The value of each scope for a call, `""` for the workspace.

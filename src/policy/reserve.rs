@@ -44,6 +44,32 @@ impl Policy {
         progress: &mut Progress,
     ) -> Result<Permit, Error> {
         let would_use = self.before_reserve(call, progress)?;
+        if progress.claims.is_empty() {
+            let plan = &self.0.plan;
+            let reserved = store.reserve_now(&Hold {
+                values: &plan.values(call, &progress.places),
+                charges: &plan.charges(progress.quote.cost.as_nanos()),
+                limits: &progress.limits,
+                at: call.at(),
+                deadline: call.at().saturating_add(self.0.settings.deadline),
+            });
+            if let Ok(reservation) = reserved {
+                return Ok(self.grant(call, progress, would_use, Some(reservation), None));
+            }
+        }
+        self.reserve_in_detail(store, call, progress, would_use)
+    }
+
+    /// The same for whatever is not simply admitted: claims of custom rules, and
+    /// refusals, which are asked for again to be explained.
+    #[inline(never)]
+    fn reserve_in_detail(
+        &self,
+        store: &MemoryStore,
+        call: &mut Call,
+        progress: &mut Progress,
+        would_use: Option<SmolStr>,
+    ) -> Result<Permit, Error> {
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
             let hold = self.hold(&booking, call);
@@ -103,6 +129,7 @@ impl Policy {
 
     /// Every rule has run: a model without a price is denied now, not earlier,
     /// because a rule may have replaced it.
+    #[inline]
     fn before_reserve(
         &self,
         call: &mut Call,
@@ -302,17 +329,28 @@ impl Policy {
                 None
             }
         };
+        Ok(self.grant(call, progress, would_use, reservation, denied))
+    }
+
+    #[inline]
+    fn grant(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+        would_use: Option<SmolStr>,
+        reservation: Option<Reservation>,
+        denied: Option<Denial>,
+    ) -> Permit {
         call.lend(None);
-        let would_deny = progress.would_deny.take().or(denied);
         let grant = Grant {
             reservation,
             version: progress.version,
             entry: progress.quote.entry,
             cost: progress.quote.cost,
-            would_deny,
+            would_deny: progress.would_deny.take().or(denied),
             would_use,
         };
-        Ok(Permit::new(Arc::clone(&self.0), call, grant))
+        Permit::new(Arc::clone(&self.0), call, grant)
     }
 }
 

@@ -45,22 +45,23 @@ impl Counted {
         Self { name, kind, label: None, unit, window, limit, required: false }
     }
 
-    /// The limit for a call, `None` if it has none; `value` is that of the label
-    /// that is counted.
-    #[inline]
-    pub(crate) fn limit_for(&self, call: &Call, value: Option<&str>) -> Option<u64> {
-        match &self.limit {
-            LimitSource::Fixed(limit) => Some(*limit),
-            LimitSource::ByValue { limits, default } => {
-                value.and_then(|value| limits.get(value)).copied().or(*default)
-            }
-            LimitSource::From(function) => function(call),
-        }
-    }
-
     /// Whether each user is counted apart.
     pub(crate) fn counts_users(&self) -> bool {
         self.label.as_deref() == Some("user")
+    }
+}
+
+impl LimitSource {
+    /// The limit for a call, `None` if it has none; `value` is that of the label
+    /// that is counted.
+    pub(crate) fn of(&self, call: &Call, value: Option<&str>) -> Option<u64> {
+        match self {
+            Self::Fixed(limit) => Some(*limit),
+            Self::ByValue { limits, default } => {
+                value.and_then(|value| limits.get(value)).copied().or(*default)
+            }
+            Self::From(function) => function(call),
+        }
     }
 }
 

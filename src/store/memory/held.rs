@@ -6,8 +6,6 @@
 
 use std::collections::VecDeque;
 
-use smallvec::SmallVec;
-
 use super::slab::Slab;
 use crate::store::contract::{CounterId, Reservation};
 
@@ -30,7 +28,8 @@ pub(super) struct Record {
     /// Never used twice; 0 while the record is free.
     tag: u64,
     pub(super) expired: bool,
-    pub(super) entries: SmallVec<[Entry; 8]>,
+    /// Keeps its room for the next user of the record.
+    pub(super) entries: Vec<Entry>,
 }
 
 /// All reservations, by number.

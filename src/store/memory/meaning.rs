@@ -2,7 +2,7 @@
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use super::horizon::Horizon;
+use super::{counter::Counter, horizon::Horizon};
 use crate::{
     claim::Unit,
     store::contract::{CounterId, CounterKey},
@@ -86,21 +86,28 @@ impl Meanings {
         self.list.get(id.0 as usize).copied()
     }
 
+    /// The same, borrowed.
+    #[inline]
+    pub(super) fn get(&self, id: CounterId) -> Option<&Meaning> {
+        self.list.get(id.0 as usize)
+    }
+
     /// The horizon of a meaning that [`find`](Self::find) returned.
     #[inline]
     pub(super) fn horizon(&mut self, meaning: &Meaning) -> &mut Horizon {
         &mut self.horizons[meaning.horizon as usize]
     }
 
-    /// Until when an amount booked at `now` counts, in a counter of `parts` parts.
+    /// Until when an amount booked at `now` in a counter counts.
     ///
     /// The time of every call is kept while there are no more of them than the
     /// largest limit. There can be more only where nothing enforces it; then calls
     /// fall into sub-buckets, which keeps the number of parts bounded.
     #[inline]
-    pub(super) fn until(&mut self, meaning: &Meaning, now: u64, parts: usize) -> u64 {
+    pub(super) fn until(&mut self, meaning: &Meaning, now: u64, counter: &Counter) -> u64 {
         let horizon = &mut self.horizons[meaning.horizon as usize];
-        if parts <= meaning.exact as usize { horizon.exact(now) } else { horizon.until(now) }
+        let is_exact = meaning.exact != 0 && counter.parts() <= meaning.exact as usize;
+        if is_exact { horizon.exact(now) } else { horizon.until(now) }
     }
 
     /// Notes a limit for which [`Meaning::is_widened_by`] held.

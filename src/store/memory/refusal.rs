@@ -21,7 +21,7 @@ impl State {
         for (index, limit) in hold.limits.iter().enumerate() {
             let Ok((meaning, place)) = self.limited(hold, places, limit) else { continue };
             let (used, reserved) = self.used(place, &meaning, now);
-            let ask = asked(hold, places, limit, place);
+            let ask = asked(hold, places, limit);
             if ask.and_then(|ask| used.checked_add(ask)).is_some_and(|sum| sum <= limit.limit) {
                 continue;
             }

@@ -16,23 +16,25 @@ impl State {
     pub(super) fn settle(&mut self, reservation: Reservation, cost: u64, at: Timestamp) {
         let now = self.advance(at);
         let Some(record) = self.held.find(reservation) else { return };
-        for entry in &record.entries {
-            let Some(meaning) = self.meanings.find(entry.counter) else { continue };
-            let kept = if meaning.unit == Unit::Cost { cost } else { entry.amount };
-            let refund = entry.amount.saturating_sub(kept);
-            let open = if record.expired { 0 } else { entry.amount };
-            let scope = self.scopes.at(entry.slot);
-            scope.held_by -= 1;
-            let counter = scope.counter_or_new(meaning.column);
-            counter.close(entry.until, now, open, refund);
-            if kept > entry.amount {
-                let horizon = self.meanings.horizon(&meaning);
-                // A period is charged for the calls that began in it; a sliding
-                // window takes an overrun when it becomes known.
-                let until = if horizon.slides() { horizon.until(now) } else { entry.until };
-                if until > now {
-                    counter.roll(now);
-                    counter.add(until, kept - entry.amount);
+        for entries in record.entries.chunk_by(|one, other| one.slot == other.slot) {
+            let scope = self.scopes.at(entries[0].slot);
+            scope.held_by -= entries.len() as u32; // at most 255
+            for entry in entries {
+                let Some(meaning) = self.meanings.find(entry.counter) else { continue };
+                let kept = if meaning.unit == Unit::Cost { cost } else { entry.amount };
+                let refund = entry.amount.saturating_sub(kept);
+                let open = if record.expired { 0 } else { entry.amount };
+                let counter = scope.counter_or_new(meaning.column);
+                counter.close(entry.until, now, open, refund);
+                if kept > entry.amount {
+                    let horizon = self.meanings.horizon(&meaning);
+                    // A period is charged for the calls that began in it; a sliding
+                    // window takes an overrun when it becomes known.
+                    let until = if horizon.slides() { horizon.until(now) } else { entry.until };
+                    if until > now {
+                        counter.roll(now);
+                        counter.add(until, kept - entry.amount);
+                    }
                 }
             }
         }
@@ -86,7 +88,7 @@ impl State {
         if adjustment.delta < 0 {
             counter.take_settled(amount);
         } else {
-            let until = self.meanings.until(&meaning, now, counter.parts());
+            let until = self.meanings.until(&meaning, now, counter);
             counter.add(until, amount);
         }
     }

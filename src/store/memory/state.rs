@@ -1,7 +1,7 @@
 //! All that is behind the lock: check everything, book everything.
 
 use hashbrown::DefaultHashBuilder;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::{
     held::{Entry, Held},
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::contract::{
-        CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation, ReserveError, StoreError,
+        Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation, ReserveError, StoreError,
     },
 };
 
@@ -31,6 +31,9 @@ pub(super) struct State {
 
 /// Where the values of a hold are.
 pub(super) type Places = SmallVec<[Place; 8]>;
+
+/// How much the counter of each charge may have used.
+type Rooms = SmallVec<[u64; 8]>;
 
 impl State {
     pub(super) fn new(hasher: DefaultHashBuilder, most_scopes: usize) -> Self {
@@ -80,14 +83,12 @@ impl State {
         hashes: &[u64],
     ) -> Result<Reservation, ReserveError> {
         let now = self.advance(hold.at);
-        let places = self.places(hold, hashes)?;
-        let mut widens = false;
-        for limit in hold.limits {
-            let (meaning, place) = self.limited(hold, &places, limit)?;
-            widens |= meaning.is_widened_by(limit.limit);
-            if !self.has_room(hold, &places, limit, &meaning, place, now) {
-                return Err(ReserveError::Refused(self.refusal(hold, &places, now)));
-            }
+        let mut places = filled(Place::UNUSED, hold.values.len());
+        self.find_places(hold, hashes, &mut places)?;
+        let mut rooms = filled(u64::MAX, hold.charges.len());
+        let (may_fit, widens) = self.find_rooms(hold, &places, &mut rooms)?;
+        if !(may_fit && self.fits(hold, &places, &rooms, now)) {
+            return Err(ReserveError::Refused(self.refusal(hold, &places, now)));
         }
         if widens {
             self.widen(hold);
@@ -98,23 +99,25 @@ impl State {
     /// The refusal a hold would get now, if any. Books nothing.
     pub(super) fn peek(&mut self, hold: &Hold<'_>, hashes: &[u64]) -> Option<Refusal> {
         let now = self.advance(hold.at);
-        let places = self.places(hold, hashes).ok()?;
-        let is_full = hold.limits.iter().any(|limit| {
-            let found = self.limited(hold, &places, limit);
-            found.is_ok_and(|(meaning, place)| {
-                !self.has_room(hold, &places, limit, &meaning, place, now)
-            })
-        });
-        is_full.then(|| self.refusal(hold, &places, now))
+        let mut places = filled(Place::UNUSED, hold.values.len());
+        self.find_places(hold, hashes, &mut places).ok()?;
+        let mut rooms = filled(u64::MAX, hold.charges.len());
+        let (may_fit, _) = self.find_rooms(hold, &places, &mut rooms).ok()?;
+        let fits = may_fit && self.fits(hold, &places, &rooms, now);
+        (!fits).then(|| self.refusal(hold, &places, now))
     }
 
     /// Finds every value that is charged for, and checks that the hold makes sense.
     #[inline]
-    fn places(&self, hold: &Hold<'_>, hashes: &[u64]) -> Result<Places, ReserveError> {
-        let mut places: Places = smallvec![Place::UNUSED; hold.values.len()];
+    fn find_places(
+        &self,
+        hold: &Hold<'_>,
+        hashes: &[u64],
+        places: &mut Places,
+    ) -> Result<(), ReserveError> {
         let mut newcomers = 0;
         for charge in hold.charges {
-            let Some(meaning) = self.meanings.find(charge.counter) else {
+            let Some(meaning) = self.meanings.get(charge.counter) else {
                 return Err(senseless("a charge on a counter of another store"));
             };
             let at = usize::from(charge.value);
@@ -130,7 +133,59 @@ impl State {
             *place = self.scopes.place(meaning.family, hold.values[at], *hash, newcomers);
             newcomers += usize::from(place.slot == NONE && !place.other);
         }
-        Ok(places)
+        Ok(())
+    }
+
+    /// How much the counter of each charge may have used, by the tightest of its
+    /// limits. Returns whether all of them have room when nothing is used, and whether
+    /// one of them changes what is kept.
+    #[inline]
+    fn find_rooms(
+        &self,
+        hold: &Hold<'_>,
+        places: &Places,
+        rooms: &mut Rooms,
+    ) -> Result<(bool, bool), ReserveError> {
+        let shared = is_shared(places);
+        let mut widens = false;
+        let mut may_fit = true;
+        for limit in hold.limits {
+            let index = usize::from(limit.charge);
+            let (Some(charge), Some(room)) = (hold.charges.get(index), rooms.get_mut(index)) else {
+                return Err(senseless("a limit on a charge that is not there"));
+            };
+            widens |= self.meanings.get(charge.counter).is_some_and(|m| m.is_widened_by(limit.limit));
+            let ask = if shared { asked(hold, places, limit) } else { Some(limit.ask) };
+            match ask.and_then(|ask| limit.limit.checked_sub(ask)) {
+                Some(left) => *room = left.min(*room),
+                None => may_fit = false,
+            }
+        }
+        Ok((may_fit, widens))
+    }
+
+    /// Whether no counter has used more than it may.
+    #[inline]
+    fn fits(&mut self, hold: &Hold<'_>, places: &Places, rooms: &Rooms, now: u64) -> bool {
+        let mut rooms = rooms.iter();
+        for charges in hold.charges.chunk_by(is_for_same_value) {
+            let place = places[usize::from(charges[0].value)];
+            let rooms = rooms.by_ref().take(charges.len());
+            if place.slot == NONE {
+                rooms.for_each(drop); // nothing is used
+                continue;
+            }
+            let scope = self.scopes.at(place.slot);
+            for (charge, room) in charges.iter().zip(rooms) {
+                let column = self.meanings.get(charge.counter).map_or(NONE, |m| m.column);
+                let Some(counter) = scope.counter(column) else { continue };
+                counter.roll(now);
+                if counter.used() > *room {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// The counter and the place a limit is about.
@@ -147,21 +202,6 @@ impl State {
             Some((meaning, *places.get(usize::from(charge.value))?))
         });
         found.ok_or_else(|| senseless("a limit on a charge that is not there"))
-    }
-
-    #[inline]
-    fn has_room(
-        &mut self,
-        hold: &Hold<'_>,
-        places: &Places,
-        limit: &Limit,
-        meaning: &Meaning,
-        place: Place,
-        now: u64,
-    ) -> bool {
-        let ask = asked(hold, places, limit, place);
-        let used = self.used(place, meaning, now).0;
-        ask.and_then(|ask| used.checked_add(ask)).is_some_and(|sum| sum <= limit.limit)
     }
 
     /// What a counter has used, and the part of it that is reserved.
@@ -192,21 +232,20 @@ impl State {
         let deadline = before_the_end(hold.deadline);
         self.next_chore = self.next_chore.min(deadline);
         let (reservation, record) = self.held.open(deadline);
-        for charge in hold.charges {
-            let at = usize::from(charge.value);
-            let (Some(meaning), Some(place)) = (self.meanings.find(charge.counter), places.get(at))
-            else {
-                continue; // `places` has checked both
-            };
-            let slot = self.scopes.ensure(*place, hold.values[at]);
+        for charges in hold.charges.chunk_by(is_for_same_value) {
+            let at = usize::from(charges[0].value);
+            let slot = self.scopes.ensure(places[at], hold.values[at]);
             let scope = self.scopes.at(slot);
-            scope.held_by += 1;
-            let counter = scope.counter_or_new(meaning.column);
-            counter.roll(now);
-            let until = self.meanings.until(&meaning, now, counter.parts());
-            let until = counter.reserve(until, charge.amount);
-            let (counter, amount) = (charge.counter, charge.amount);
-            record.entries.push(Entry { slot, counter, amount, until });
+            scope.held_by += charges.len() as u32; // at most 255
+            for &Charge { counter: id, amount, .. } in charges {
+                // `places` has found it before.
+                let Some(meaning) = self.meanings.find(id) else { continue };
+                let counter = scope.counter_or_new(meaning.column);
+                counter.roll(now);
+                let until = self.meanings.until(&meaning, now, counter);
+                let until = counter.reserve(until, amount);
+                record.entries.push(Entry { slot, counter: id, amount, until });
+            }
         }
         reservation
     }
@@ -247,15 +286,10 @@ pub(super) fn before_the_end(time: Timestamp) -> u64 {
 ///
 /// Two values that share a scope, as newcomers above the cap do, share its counters
 /// as well: then what the other one is charged comes on top.
-#[inline]
-pub(super) fn asked(hold: &Hold<'_>, places: &Places, limit: &Limit, place: Place) -> Option<u64> {
-    let sharers = places.iter().filter(|other| **other == place).count();
-    if sharers > 1 { asked_by_all(hold, places, limit, place) } else { Some(limit.ask) }
-}
-
 #[cold]
-fn asked_by_all(hold: &Hold<'_>, places: &Places, limit: &Limit, place: Place) -> Option<u64> {
+pub(super) fn asked(hold: &Hold<'_>, places: &Places, limit: &Limit) -> Option<u64> {
     let own = hold.charges.get(usize::from(limit.charge))?;
+    let place = *places.get(usize::from(own.value))?;
     let value = |index: u8| hold.values.get(usize::from(index));
     let others = hold.charges.iter().enumerate().filter(|(index, charge)| {
         *index != usize::from(limit.charge)
@@ -266,6 +300,26 @@ fn asked_by_all(hold: &Hold<'_>, places: &Places, limit: &Limit, place: Place) -
     others.map(|(_, charge)| charge.amount).try_fold(limit.ask, u64::checked_add)
 }
 
+/// Whether two values share a scope, which makes the limits of each depend on both.
+#[inline]
+fn is_shared(places: &Places) -> bool {
+    places.iter().enumerate().any(|(index, place)| places[..index].contains(place))
+}
+
+/// The same value so many times. The usual few are an array written in one go.
+#[inline]
+fn filled<T: Copy>(value: T, count: usize) -> SmallVec<[T; 8]> {
+    match count {
+        0..=8 => SmallVec::from_buf_and_len([value; 8], count),
+        _ => SmallVec::from_elem(value, count),
+    }
+}
+
+fn is_for_same_value(one: &Charge, other: &Charge) -> bool {
+    one.value == other.value
+}
+
+#[cold]
 fn senseless(what: &str) -> ReserveError {
     ReserveError::Unavailable(StoreError::new(format!("the hold has {what}")))
 }

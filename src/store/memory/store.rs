@@ -73,8 +73,13 @@ impl MemoryStore {
     }
 
     /// Hashing is done before the lock is taken.
+    #[inline]
     fn hashes(&self, hold: &Hold<'_>) -> SmallVec<[u64; 8]> {
-        hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect()
+        let mut hashes = SmallVec::new();
+        for value in hold.values {
+            hashes.push(hash_of(&self.hasher, value));
+        }
+        hashes
     }
 
     /// [`Store::read`] without the detour of an [`Answer`].
