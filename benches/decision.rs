@@ -105,7 +105,11 @@ fn decide(policy: &Policy, call: &mut Call) {
 
 /// Nanoseconds per decision over `count` of them.
 fn decisions(policy: &Policy, count: usize, mut user: impl FnMut() -> usize) -> f64 {
-    chunks(count, || call_of(user()), |calls| calls.iter_mut().for_each(|call| decide(policy, call)))
+    chunks(
+        count,
+        || call_of(user()),
+        |calls| calls.iter_mut().for_each(|call| decide(policy, call)),
+    )
 }
 
 type Governor = DefaultKeyedRateLimiter<String>;
@@ -196,11 +200,10 @@ fn with_an_exact_window(effort: Effort) {
     };
     decisions(&policy, effort.pick(60, 4) * users, &mut next);
     checks(&governor, 2 * users, &mut theirs);
-    let race = against_governor(
-        effort,
-        &mut |count| decisions(&policy, count, &mut next),
-        &mut |count| checks(&governor, count, &mut theirs),
-    );
+    let race =
+        against_governor(effort, &mut |count| decisions(&policy, count, &mut next), &mut |count| {
+            checks(&governor, count, &mut theirs)
+        });
     note("decision / governor keyed", race.ratio(0, 1), "×");
 }
 

@@ -57,12 +57,6 @@ impl StoreHandle {
     }
 }
 
-/// A decision, or what is left of it to await.
-pub(crate) enum Admission {
-    Done(Result<Permit, Error>),
-    Later(Progress),
-}
-
 impl Policy {
     /// Starts a policy; see [`PolicyBuilder`].
     pub fn builder() -> PolicyBuilder {
@@ -102,31 +96,34 @@ impl Policy {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn admit(&self, call: &mut Call) -> Result<Permit, Error> {
-        match self.admit_now(call) {
-            Admission::Done(result) => result,
-            Admission::Later(progress) => self.admit_later(call, progress).await,
+        let mut progress = Progress::new();
+        match self.admit_now(call, &mut progress) {
+            Some(result) => result,
+            None => self.admit_later(call, &mut progress).await,
         }
     }
 
     /// Decides without awaiting where that is possible: built-in rules and
-    /// closures, on a store in memory.
-    pub(crate) fn admit_now(&self, call: &mut Call) -> Admission {
-        let mut progress = Progress::default();
-        if let Err(error) = self.begin(call, &mut progress) {
-            return Admission::Done(Err(self.refused(call, error)));
-        }
-        match self.run_rules(call, &mut progress) {
-            Err(denial) => Admission::Done(Err(self.refused(call, denial.into()))),
-            Ok(Flow::Await(_)) => Admission::Later(progress),
-            Ok(Flow::Done) => match &self.0.store {
-                StoreHandle::Memory(store) => {
-                    match self.reserve_in_memory(store, call, &mut progress) {
-                        Ok(permit) => Admission::Done(Ok(permit)),
-                        Err(error) => Admission::Done(Err(self.refused(call, error))),
-                    }
+    /// closures, on a store in memory. `None` if something has to be awaited.
+    #[inline(always)] // a permit is large, and is to be written where it is going
+    pub(crate) fn admit_now(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Option<Result<Permit, Error>> {
+        let flow = match self.begin(call, progress) {
+            Ok(()) => self.run_rules(call, progress).map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        match (flow, &self.0.store) {
+            (Ok(Flow::Done), StoreHandle::Memory(store)) => {
+                match self.reserve_in_memory(store, call, progress) {
+                    Ok(permit) => Some(Ok(permit)),
+                    Err(error) => Some(Err(self.refused(call, error))),
                 }
-                StoreHandle::Other(_) => Admission::Later(progress),
-            },
+            }
+            (Ok(Flow::Done | Flow::Await(_)), _) => None,
+            (Err(error), _) => Some(Err(self.refused(call, error))),
         }
     }
 
@@ -134,9 +131,9 @@ impl Policy {
     pub(crate) async fn admit_later(
         &self,
         call: &mut Call,
-        mut progress: Progress,
+        progress: &mut Progress,
     ) -> Result<Permit, Error> {
-        match self.finish(call, &mut progress).await {
+        match self.finish(call, progress).await {
             Ok(permit) => Ok(permit),
             Err(error) => Err(self.refused(call, error)),
         }
@@ -160,7 +157,7 @@ impl Policy {
         if plan.lends_counters() {
             call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
         }
-        progress.places = plan.places(call.labels());
+        plan.find_labels(call.labels(), &mut progress.places);
         Ok(self.first_price(call, progress)?)
     }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How far a decision has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
     /// The rule to run next.
     next: usize,
@@ -63,6 +63,21 @@ pub(crate) enum Flow {
 }
 
 impl Progress {
+    #[inline(always)] // to be written where it stays
+    pub(crate) fn new() -> Self {
+        Self {
+            next: 0,
+            version: 0,
+            quote: Quote::default(),
+            places: Places::default(),
+            limits: SmallVec::new(),
+            limit_steps: SmallVec::new(),
+            claims: Vec::new(),
+            would_deny: None,
+            unchanged: None,
+        }
+    }
+
     /// While observing, the model the call would have been sent with; puts the call
     /// back to what it was.
     pub(super) fn restore(&mut self, call: &mut Call) -> Option<SmolStr> {

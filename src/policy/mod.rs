@@ -37,9 +37,10 @@ mod settings;
 mod settle;
 mod status;
 
+pub(crate) use admit::Inner;
 pub use admit::Policy;
-pub(crate) use admit::{Admission, Inner};
 pub use builder::{BuildError, PolicyBuilder};
+pub(crate) use decide::Progress;
 pub use permit::Permit;
 pub use receipt::{Receipt, Settled, SettledHow};
 pub use settings::{

@@ -80,6 +80,7 @@ pub(super) struct Grant {
 }
 
 impl Permit {
+    #[inline(always)]
     pub(super) fn new(policy: Arc<Inner>, call: &Call, grant: Grant) -> Self {
         let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
         policy.tally.count_admitted(bound);

@@ -22,12 +22,8 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    fn charge(&self) -> Charge {
-        let amount = match self.key.unit {
-            Unit::Cost => 0,
-            Unit::Calls => 1,
-        };
-        Charge { counter: self.id, value: self.scope, amount }
+    fn charge(&self) -> (Charge, Unit) {
+        (Charge { counter: self.id, value: self.scope, amount: 0 }, self.key.unit)
     }
 }
 
@@ -74,8 +70,8 @@ pub(crate) struct Plan {
     pub(crate) scopes: Vec<Option<SmolStr>>,
     pub(crate) counters: Vec<Planned>,
     pub(crate) steps: Vec<PlannedStep>,
-    /// What a call that costs nothing books on the counters.
-    charges: Vec<Charge>,
+    /// What a call books on the counters, but for the amount, and its unit.
+    charges: Vec<(Charge, Unit)>,
     has_custom_rules: bool,
     has_user_code: bool,
 }
@@ -172,38 +168,40 @@ impl Plan {
         self.has_user_code
     }
 
-    /// Looks up the labels of the scopes.
+    /// Looks up the labels of the scopes. Like the two below, it writes where the
+    /// result stays: to move what was written just now makes the processor wait.
     #[inline]
-    pub(crate) fn places(&self, labels: &Labels) -> Places {
-        let mut places = Places::default();
+    pub(crate) fn find_labels(&self, labels: &Labels, places: &mut Places) {
         for label in &self.scopes {
             let position = label.as_ref().and_then(|key| labels.position(key));
             let position = position.and_then(|position| u8::try_from(position).ok());
             places.0.push(position.unwrap_or(Places::MISSING));
         }
-        places
     }
 
     /// The value of each scope for a call, `""` for the workspace.
     #[inline]
-    pub(crate) fn values<'c>(&self, call: &'c Call, places: &Places) -> SmallVec<[&'c str; 4]> {
-        let mut values = SmallVec::new();
+    pub(crate) fn find_values<'c>(
+        &self,
+        call: &'c Call,
+        places: &Places,
+        values: &mut SmallVec<[&'c str; 4]>,
+    ) {
         values.push(""); // the workspace is the first scope
         for scope in 1..self.scopes.len() {
             values.push(places.value(call, scope).unwrap_or(Scope::NONE));
         }
-        values
     }
 
     /// What a call of this cost books on the plan's counters.
     #[inline]
-    pub(crate) fn charges(&self, cost: u64) -> SmallVec<[Charge; 8]> {
-        let mut charges: SmallVec<[Charge; 8]> = SmallVec::from_slice(&self.charges);
-        for (charge, planned) in charges.iter_mut().zip(&self.counters) {
-            if planned.key.unit == Unit::Cost {
-                charge.amount = cost;
-            }
+    pub(crate) fn find_charges(&self, cost: u64, charges: &mut SmallVec<[Charge; 8]>) {
+        for (charge, unit) in &self.charges {
+            let amount = match unit {
+                Unit::Cost => cost,
+                Unit::Calls => 1,
+            };
+            charges.push(Charge { amount, ..*charge });
         }
-        charges
     }
 }

@@ -45,19 +45,31 @@ impl Policy {
     ) -> Result<Permit, Error> {
         let would_use = self.before_reserve(call, progress)?;
         if progress.claims.is_empty() {
-            let plan = &self.0.plan;
-            let reserved = store.reserve_now(&Hold {
-                values: &plan.values(call, &progress.places),
-                charges: &plan.charges(progress.quote.cost.as_nanos()),
-                limits: &progress.limits,
-                at: call.at(),
-                deadline: call.at().saturating_add(self.0.settings.deadline),
-            });
-            if let Ok(reservation) = reserved {
+            if let Ok(reservation) = self.reserve_plainly(store, call, progress) {
                 return Ok(self.grant(call, progress, would_use, Some(reservation), None));
             }
         }
         self.reserve_in_detail(store, call, progress, would_use)
+    }
+
+    /// Reserves where the plan's counters are all there is to charge.
+    #[inline]
+    fn reserve_plainly(
+        &self,
+        store: &MemoryStore,
+        call: &Call,
+        progress: &Progress,
+    ) -> Result<Reservation, ReserveError> {
+        let (mut values, mut charges) = (SmallVec::new(), SmallVec::new());
+        self.0.plan.find_values(call, &progress.places, &mut values);
+        self.0.plan.find_charges(progress.quote.cost.as_nanos(), &mut charges);
+        store.reserve_now(&Hold {
+            values: &values,
+            charges: &charges,
+            limits: &progress.limits,
+            at: call.at(),
+            deadline: call.at().saturating_add(self.0.settings.deadline),
+        })
     }
 
     /// The same for whatever is not simply admitted: claims of custom rules, and
@@ -183,13 +195,15 @@ impl Policy {
         let plan = &self.0.plan;
         let cost = progress.quote.cost.as_nanos();
         let mut booking = Booking {
-            values: plan.values(call, &progress.places),
-            charges: plan.charges(cost),
+            values: SmallVec::new(),
+            charges: SmallVec::new(),
             limits: Cow::Borrowed(&progress.limits),
             steps: Cow::Borrowed(&progress.limit_steps),
             extra_labels: Vec::new(),
             extra_keys: Vec::new(),
         };
+        plan.find_values(call, &progress.places, &mut booking.values);
+        plan.find_charges(cost, &mut booking.charges);
         // Backwards, so that `after` still counts the limits before each claim.
         for claimed in progress.claims.iter().rev() {
             let Some(charge) = self.charge_of(&claimed.claim, cost, &mut booking) else {
@@ -332,7 +346,7 @@ impl Policy {
         Ok(self.grant(call, progress, would_use, reservation, denied))
     }
 
-    #[inline]
+    #[inline(always)] // the permit is large, and is to be written where it is going
     fn grant(
         &self,
         call: &mut Call,

@@ -3,7 +3,7 @@
 use super::{
     meaning::Meaning,
     scopes::{NONE, Place},
-    state::{Places, State, asked},
+    state::{State, asked},
 };
 use crate::{
     clock::Timestamp,
@@ -14,7 +14,7 @@ use crate::{
 impl State {
     /// Names the first limit without room, and when all of them would have it.
     #[cold]
-    pub(super) fn refusal(&mut self, hold: &Hold<'_>, places: &Places, now: u64) -> Refusal {
+    pub(super) fn refusal(&mut self, hold: &Hold<'_>, places: &[Place], now: u64) -> Refusal {
         let mut refusal =
             Refusal { limit: 0, used: 0, reserved: 0, retry: Retry::WhenInFlightSettles };
         let mut is_first = true;

@@ -71,6 +71,12 @@ pub(super) struct Place {
     pub(super) other: bool,
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        Self::UNUSED
+    }
+}
+
 impl Place {
     pub(super) const UNUSED: Self = Self { slot: NONE, family: NONE, other: false };
 }

@@ -1,7 +1,6 @@
 //! All that is behind the lock: check everything, book everything.
 
 use hashbrown::DefaultHashBuilder;
-use smallvec::SmallVec;
 
 use super::{
     held::{Entry, Held},
@@ -12,7 +11,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::contract::{
-        Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation, ReserveError, StoreError,
+        Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation, ReserveError,
+        StoreError,
     },
 };
 
@@ -28,12 +28,6 @@ pub(super) struct State {
     /// When the next deadline or the next sweep is due.
     next_chore: u64,
 }
-
-/// Where the values of a hold are.
-pub(super) type Places = SmallVec<[Place; 8]>;
-
-/// How much the counter of each charge may have used.
-type Rooms = SmallVec<[u64; 8]>;
 
 impl State {
     pub(super) fn new(hasher: DefaultHashBuilder, most_scopes: usize) -> Self {
@@ -83,28 +77,32 @@ impl State {
         hashes: &[u64],
     ) -> Result<Reservation, ReserveError> {
         let now = self.advance(hold.at);
-        let mut places = filled(Place::UNUSED, hold.values.len());
-        self.find_places(hold, hashes, &mut places)?;
-        let mut rooms = filled(u64::MAX, hold.charges.len());
-        let (may_fit, widens) = self.find_rooms(hold, &places, &mut rooms)?;
-        if !(may_fit && self.fits(hold, &places, &rooms, now)) {
-            return Err(ReserveError::Refused(self.refusal(hold, &places, now)));
+        let (mut few, mut many) = Default::default();
+        let places = filled(Place::UNUSED, hold.values.len(), &mut few, &mut many);
+        self.find_places(hold, hashes, places)?;
+        let (mut few, mut many) = Default::default();
+        let rooms = filled(u64::MAX, hold.charges.len(), &mut few, &mut many);
+        let (may_fit, widens) = self.find_rooms(hold, places, rooms)?;
+        if !(may_fit && self.fits(hold, places, rooms, now)) {
+            return Err(ReserveError::Refused(self.refusal(hold, places, now)));
         }
         if widens {
             self.widen(hold);
         }
-        Ok(self.book(hold, &places, now))
+        Ok(self.book(hold, places, now))
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
     pub(super) fn peek(&mut self, hold: &Hold<'_>, hashes: &[u64]) -> Option<Refusal> {
         let now = self.advance(hold.at);
-        let mut places = filled(Place::UNUSED, hold.values.len());
-        self.find_places(hold, hashes, &mut places).ok()?;
-        let mut rooms = filled(u64::MAX, hold.charges.len());
-        let (may_fit, _) = self.find_rooms(hold, &places, &mut rooms).ok()?;
-        let fits = may_fit && self.fits(hold, &places, &rooms, now);
-        (!fits).then(|| self.refusal(hold, &places, now))
+        let (mut few, mut many) = Default::default();
+        let places = filled(Place::UNUSED, hold.values.len(), &mut few, &mut many);
+        self.find_places(hold, hashes, places).ok()?;
+        let (mut few, mut many) = Default::default();
+        let rooms = filled(u64::MAX, hold.charges.len(), &mut few, &mut many);
+        let (may_fit, _) = self.find_rooms(hold, places, rooms).ok()?;
+        let fits = may_fit && self.fits(hold, places, rooms, now);
+        (!fits).then(|| self.refusal(hold, places, now))
     }
 
     /// Finds every value that is charged for, and checks that the hold makes sense.
@@ -113,7 +111,7 @@ impl State {
         &self,
         hold: &Hold<'_>,
         hashes: &[u64],
-        places: &mut Places,
+        places: &mut [Place],
     ) -> Result<(), ReserveError> {
         let mut newcomers = 0;
         for charge in hold.charges {
@@ -143,8 +141,8 @@ impl State {
     fn find_rooms(
         &self,
         hold: &Hold<'_>,
-        places: &Places,
-        rooms: &mut Rooms,
+        places: &[Place],
+        rooms: &mut [u64],
     ) -> Result<(bool, bool), ReserveError> {
         let shared = is_shared(places);
         let mut widens = false;
@@ -154,7 +152,8 @@ impl State {
             let (Some(charge), Some(room)) = (hold.charges.get(index), rooms.get_mut(index)) else {
                 return Err(senseless("a limit on a charge that is not there"));
             };
-            widens |= self.meanings.get(charge.counter).is_some_and(|m| m.is_widened_by(limit.limit));
+            widens |=
+                self.meanings.get(charge.counter).is_some_and(|m| m.is_widened_by(limit.limit));
             let ask = if shared { asked(hold, places, limit) } else { Some(limit.ask) };
             match ask.and_then(|ask| limit.limit.checked_sub(ask)) {
                 Some(left) => *room = left.min(*room),
@@ -166,7 +165,7 @@ impl State {
 
     /// Whether no counter has used more than it may.
     #[inline]
-    fn fits(&mut self, hold: &Hold<'_>, places: &Places, rooms: &Rooms, now: u64) -> bool {
+    fn fits(&mut self, hold: &Hold<'_>, places: &[Place], rooms: &[u64], now: u64) -> bool {
         let mut rooms = rooms.iter();
         for charges in hold.charges.chunk_by(is_for_same_value) {
             let place = places[usize::from(charges[0].value)];
@@ -193,7 +192,7 @@ impl State {
     pub(super) fn limited(
         &self,
         hold: &Hold<'_>,
-        places: &Places,
+        places: &[Place],
         limit: &Limit,
     ) -> Result<(Meaning, Place), ReserveError> {
         let charge = hold.charges.get(usize::from(limit.charge));
@@ -228,7 +227,7 @@ impl State {
     }
 
     #[inline]
-    fn book(&mut self, hold: &Hold<'_>, places: &Places, now: u64) -> Reservation {
+    fn book(&mut self, hold: &Hold<'_>, places: &[Place], now: u64) -> Reservation {
         let deadline = before_the_end(hold.deadline);
         self.next_chore = self.next_chore.min(deadline);
         let (reservation, record) = self.held.open(deadline);
@@ -287,7 +286,7 @@ pub(super) fn before_the_end(time: Timestamp) -> u64 {
 /// Two values that share a scope, as newcomers above the cap do, share its counters
 /// as well: then what the other one is charged comes on top.
 #[cold]
-pub(super) fn asked(hold: &Hold<'_>, places: &Places, limit: &Limit) -> Option<u64> {
+pub(super) fn asked(hold: &Hold<'_>, places: &[Place], limit: &Limit) -> Option<u64> {
     let own = hold.charges.get(usize::from(limit.charge))?;
     let place = *places.get(usize::from(own.value))?;
     let value = |index: u8| hold.values.get(usize::from(index));
@@ -302,17 +301,25 @@ pub(super) fn asked(hold: &Hold<'_>, places: &Places, limit: &Limit) -> Option<u
 
 /// Whether two values share a scope, which makes the limits of each depend on both.
 #[inline]
-fn is_shared(places: &Places) -> bool {
+fn is_shared(places: &[Place]) -> bool {
     places.iter().enumerate().any(|(index, place)| places[..index].contains(place))
 }
 
-/// The same value so many times. The usual few are an array written in one go.
+/// The same value so many times. The usual few are on the stack, and stay where they
+/// are: to move what was written just now makes the processor wait for the writes.
 #[inline]
-fn filled<T: Copy>(value: T, count: usize) -> SmallVec<[T; 8]> {
-    match count {
-        0..=8 => SmallVec::from_buf_and_len([value; 8], count),
-        _ => SmallVec::from_elem(value, count),
+fn filled<'a, T: Copy>(
+    value: T,
+    count: usize,
+    few: &'a mut [T; 8],
+    many: &'a mut Vec<T>,
+) -> &'a mut [T] {
+    if let Some(few) = few.get_mut(..count) {
+        few.fill(value);
+        return few;
     }
+    many.resize(count, value);
+    many
 }
 
 fn is_for_same_value(one: &Charge, other: &Charge) -> bool {

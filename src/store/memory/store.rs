@@ -62,24 +62,24 @@ impl MemoryStore {
     /// [`ReserveError::Refused`] if a limit has no room. [`ReserveError::Unavailable`]
     /// if the hold makes no sense, for example names a counter of another store.
     pub fn reserve_now(&self, hold: &Hold<'_>) -> Result<Reservation, ReserveError> {
-        let hashes = self.hashes(hold);
+        let mut hashes = SmallVec::new();
+        self.hash(hold, &mut hashes);
         self.lock().reserve(hold, &hashes)
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
     pub fn peek(&self, hold: &Hold<'_>) -> Option<Refusal> {
-        let hashes = self.hashes(hold);
+        let mut hashes = SmallVec::new();
+        self.hash(hold, &mut hashes);
         self.lock().peek(hold, &hashes)
     }
 
     /// Hashing is done before the lock is taken.
     #[inline]
-    fn hashes(&self, hold: &Hold<'_>) -> SmallVec<[u64; 8]> {
-        let mut hashes = SmallVec::new();
+    fn hash(&self, hold: &Hold<'_>, hashes: &mut SmallVec<[u64; 8]>) {
         for value in hold.values {
             hashes.push(hash_of(&self.hasher, value));
         }
-        hashes
     }
 
     /// [`Store::read`] without the detour of an [`Answer`].
