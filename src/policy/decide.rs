@@ -39,6 +39,8 @@ pub(crate) struct Progress {
     pub(super) claims: Vec<Claimed>,
     /// While observing: the denial there would have been.
     pub(super) would_deny: Option<Denial>,
+    /// While observing: the model the call would have been sent with.
+    pub(super) would_use: Option<SmolStr>,
     /// While observing: the call as it was before a rule would have changed it.
     unchanged: Option<Box<(Terms, Quote)>>,
 }
@@ -74,18 +76,20 @@ impl Progress {
             limit_steps: SmallVec::new(),
             claims: Vec::new(),
             would_deny: None,
+            would_use: None,
             unchanged: None,
         }
     }
 
-    /// While observing, the model the call would have been sent with; puts the call
-    /// back to what it was.
-    pub(super) fn restore(&mut self, call: &mut Call) -> Option<SmolStr> {
-        let (terms, quote) = *self.unchanged.take()?;
-        let would_use = call.model_name().clone();
-        call.set_terms(terms);
-        self.quote = quote;
-        Some(would_use)
+    /// While observing, puts the call back to what it was, and remembers the model it
+    /// would have been sent with.
+    pub(super) fn restore(&mut self, call: &mut Call) {
+        if let Some(unchanged) = self.unchanged.take() {
+            let (terms, quote) = *unchanged;
+            self.would_use = Some(call.model_name().clone());
+            call.set_terms(terms);
+            self.quote = quote;
+        }
     }
 }
 
@@ -225,11 +229,8 @@ impl Policy {
         if let Some(most) = entry.and_then(Entry::max_output_tokens) {
             call.clamp_output(most);
         }
-        match self.quote(call, progress.version) {
-            Ok(quote) => {
-                progress.quote = quote;
-                Ok(())
-            }
+        match self.quote(call, progress.version, &mut progress.quote) {
+            Ok(()) => Ok(()),
             Err(deny) => self.deny(Some(step), deny, call, progress),
         }
     }

@@ -2,14 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use smol_str::SmolStr;
 use tracing::Span;
 
-use super::{Inner, Receipt, receipt::ReceiptFacts, settle::End};
+use super::{Inner, Progress, Receipt, receipt::ReceiptFacts, settle::End};
 use crate::{
     call::{Bound, Call, Provider},
     clock::Timestamp,
-    denial::Denial,
     error::BoxError,
     meter::Meter,
     price::EntryId,
@@ -69,44 +67,40 @@ pub(super) enum Phase {
     Answered(u16),
 }
 
-/// The outcome of a decision, as a permit takes it over.
-pub(super) struct Grant {
-    pub(super) reservation: Option<Reservation>,
-    pub(super) version: usize,
-    pub(super) entry: Option<EntryId>,
-    pub(super) cost: Usd,
-    pub(super) would_deny: Option<Denial>,
-    pub(super) would_use: Option<SmolStr>,
-}
-
 impl Permit {
-    #[inline(always)]
-    pub(super) fn new(policy: Arc<Inner>, call: &Call, grant: Grant) -> Self {
+    #[inline(always)] // it is large, and is to be written where it is going
+    pub(super) fn new(
+        policy: Arc<Inner>,
+        call: &Call,
+        progress: &mut Progress,
+        reservation: Option<Reservation>,
+    ) -> Self {
         let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
         policy.tally.count_admitted(bound);
+        let reserved = progress.quote.cost;
         let span = telemetry::admitted(
             call,
-            grant.cost,
-            grant.would_deny.as_ref(),
-            grant.would_use.as_deref(),
+            reserved,
+            progress.would_deny.as_ref(),
+            progress.would_use.as_deref(),
         );
         let receipt = policy.settings.receipts.then(|| {
             Receipt::new(ReceiptFacts {
                 requested_model: call.requested_model().into(),
                 model: call.model_name().clone(),
-                reserved: grant.cost,
+                reserved,
                 bound,
-                would_deny: grant.would_deny,
-                would_use: grant.would_use,
+                would_deny: progress.would_deny.take(),
+                would_use: progress.would_use.take(),
             })
         });
         let deadline = call.at().saturating_add(policy.settings.deadline);
         Self {
             policy,
-            reservation: grant.reservation,
-            version: grant.version,
-            entry: grant.entry,
-            reserved: grant.cost,
+            reservation,
+            version: progress.version,
+            entry: progress.quote.entry,
+            reserved,
             bound,
             provider: call.provider().clone(),
             phase: Phase::Held,

@@ -60,15 +60,19 @@ impl Policy {
         progress: &mut Progress,
     ) -> Result<(), Denial> {
         progress.version = self.0.prices.current().0;
-        match self.quote(call, progress.version) {
-            Ok(quote) => progress.quote = quote,
-            Err(deny) => self.deny(None, deny, call, progress)?,
+        match self.quote(call, progress.version, &mut progress.quote) {
+            Ok(()) => Ok(()),
+            Err(deny) => self.deny(None, deny, call, progress),
         }
-        Ok(())
     }
 
     /// Looks the model up and puts the estimate on the call.
-    pub(super) fn quote(&self, call: &mut Call, version: usize) -> Result<Quote, Deny> {
+    pub(super) fn quote(
+        &self,
+        call: &mut Call,
+        version: usize,
+        quote: &mut Quote,
+    ) -> Result<(), Deny> {
         let settings = &self.0.settings;
         let book = self.0.prices.get(version);
         let found = book.find(call.provider(), call.model());
@@ -78,7 +82,8 @@ impl Policy {
             (None, UnknownPrice::Assume(price)) => price,
             (None, UnknownPrice::Deny | UnknownPrice::Allow) => {
                 call.set_estimate(None);
-                return Ok(Quote::default());
+                *quote = Quote::default();
+                return Ok(());
             }
         };
         let (input, input_bound) = self.input(call, entry)?;
@@ -95,7 +100,8 @@ impl Policy {
             cost,
             bound,
         }));
-        Ok(Quote { entry: found, cost, known: true })
+        *quote = Quote { entry: found, cost, known: true };
+        Ok(())
     }
 
     fn input(&self, call: &Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {

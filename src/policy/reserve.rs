@@ -8,7 +8,6 @@ use smol_str::SmolStr;
 use super::{
     Mode, OnOutage, Permit, Policy, UnknownPrice,
     decide::{Claimed, Progress},
-    permit::Grant,
     plan::MOST,
 };
 use crate::{
@@ -43,13 +42,13 @@ impl Policy {
         call: &mut Call,
         progress: &mut Progress,
     ) -> Result<Permit, Error> {
-        let would_use = self.before_reserve(call, progress)?;
+        self.before_reserve(call, progress)?;
         if progress.claims.is_empty() {
             if let Ok(reservation) = self.reserve_plainly(store, call, progress) {
-                return Ok(self.grant(call, progress, would_use, Some(reservation), None));
+                return Ok(self.grant(call, progress, Some(reservation)));
             }
         }
-        self.reserve_in_detail(store, call, progress, would_use)
+        self.reserve_in_detail(store, call, progress)
     }
 
     /// Reserves where the plan's counters are all there is to charge.
@@ -80,7 +79,6 @@ impl Policy {
         store: &MemoryStore,
         call: &mut Call,
         progress: &mut Progress,
-        would_use: Option<SmolStr>,
     ) -> Result<Permit, Error> {
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
@@ -102,7 +100,7 @@ impl Policy {
                 Err(error) => (Err(error), None),
             }
         };
-        self.after_reserve(call, progress, would_use, reserved, denied)
+        self.after_reserve(call, progress, reserved, denied)
     }
 
     /// Reserves on any store.
@@ -114,7 +112,7 @@ impl Policy {
         if let super::admit::StoreHandle::Memory(store) = &self.0.store {
             return self.reserve_in_memory(store, call, progress);
         }
-        let would_use = self.before_reserve(call, progress)?;
+        self.before_reserve(call, progress)?;
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
             let hold = self.hold(&booking, call);
@@ -132,7 +130,7 @@ impl Policy {
                 other => (other, None),
             }
         };
-        self.after_reserve(call, progress, would_use, reserved, denied)
+        self.after_reserve(call, progress, reserved, denied)
     }
 
     fn observes(&self) -> bool {
@@ -146,7 +144,7 @@ impl Policy {
         &self,
         call: &mut Call,
         progress: &mut Progress,
-    ) -> Result<Option<SmolStr>, Denial> {
+    ) -> Result<(), Denial> {
         if !progress.quote.known {
             match self.0.settings.unknown_price {
                 UnknownPrice::Deny => self.deny(None, unknown_price(call), call, progress)?,
@@ -154,8 +152,8 @@ impl Policy {
             }
         }
         let final_cost = progress.quote.cost.as_nanos();
-        let would_use = progress.restore(call);
-        if call.is_rewritten() || would_use.is_some() {
+        progress.restore(call);
+        if call.is_rewritten() || progress.would_use.is_some() {
             // Each limit is checked against the larger of what was claimed and the final cost.
             for (limit, step) in progress.limits.iter_mut().zip(&progress.limit_steps) {
                 if self.unit_of(*step) == Unit::Cost {
@@ -181,7 +179,7 @@ impl Policy {
             }
             progress.claims.retain(|claimed| !free(claimed.claim.unit));
         }
-        Ok(would_use)
+        Ok(())
     }
 
     fn unit_of(&self, step: u16) -> Unit {
@@ -326,7 +324,6 @@ impl Policy {
         &self,
         call: &mut Call,
         progress: &mut Progress,
-        would_use: Option<SmolStr>,
         reserved: Result<Reservation, ReserveError>,
         denied: Option<Denial>,
     ) -> Result<Permit, Error> {
@@ -343,7 +340,8 @@ impl Policy {
                 None
             }
         };
-        Ok(self.grant(call, progress, would_use, reservation, denied))
+        progress.would_deny = progress.would_deny.take().or(denied);
+        Ok(self.grant(call, progress, reservation))
     }
 
     #[inline(always)] // the permit is large, and is to be written where it is going
@@ -351,20 +349,10 @@ impl Policy {
         &self,
         call: &mut Call,
         progress: &mut Progress,
-        would_use: Option<SmolStr>,
         reservation: Option<Reservation>,
-        denied: Option<Denial>,
     ) -> Permit {
         call.lend(None);
-        let grant = Grant {
-            reservation,
-            version: progress.version,
-            entry: progress.quote.entry,
-            cost: progress.quote.cost,
-            would_deny: progress.would_deny.take().or(denied),
-            would_use,
-        };
-        Permit::new(Arc::clone(&self.0), call, grant)
+        Permit::new(Arc::clone(&self.0), call, progress, reservation)
     }
 }
 

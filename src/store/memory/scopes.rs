@@ -119,14 +119,13 @@ impl Scopes {
 
     /// Finds the place of a value. `newcomers` are those of the same call that
     /// will need room too.
-    #[inline]
+    #[inline(always)] // the place is to be written where it stays, not copied there
     pub(super) fn place(&self, family: u32, value: &str, hash: u64, newcomers: usize) -> Place {
         let workspace = self.families[family as usize].workspace;
         let slot = if workspace != NONE { workspace } else { self.find(family, value, hash) };
-        if slot == NONE && self.labelled.saturating_add(newcomers) >= self.most {
-            return Place { slot: self.find_other(family), family, other: true };
-        }
-        Place { slot, family, other: false }
+        let other = slot == NONE && self.labelled.saturating_add(newcomers) >= self.most;
+        let slot = if other { self.find_other(family) } else { slot };
+        Place { slot, family, other }
     }
 
     #[cold]
