@@ -140,11 +140,7 @@ impl Policy {
     /// Every rule has run: a model without a price is denied now, not earlier,
     /// because a rule may have replaced it.
     #[inline]
-    fn before_reserve(
-        &self,
-        call: &mut Call,
-        progress: &mut Progress,
-    ) -> Result<(), Denial> {
+    fn before_reserve(&self, call: &mut Call, progress: &mut Progress) -> Result<(), Denial> {
         if !progress.quote.known {
             match self.0.settings.unknown_price {
                 UnknownPrice::Deny => self.deny(None, unknown_price(call), call, progress)?,
