@@ -36,7 +36,7 @@ fn event() -> Bytes {
     Bytes::from_static(concat!(
         r#"data: {"id":"chatcmpl-BhYq2vKpXo7sLwTz4rNcE1dGmUa0J","object":"chat.completion.chunk","#,
         r#""created":1760000000,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","#,
-        r#""system_fingerprint":"fp_34a54ae93c","choices":[{"index":0,"delta":{"content":" order"},"#,
+        r#""choices":[{"index":0,"delta":{"content":" order"},"#,
         r#""finish_reason":null}]}"#,
         "\n\n"
     ).as_bytes())
@@ -142,12 +142,14 @@ fn speed(effort: Effort) {
     at_most("metered and hidden above bare", race.added(2, 0) / 1_000.0, "µs", 0.5);
 }
 
+/// What the layer may take for a stream, which is what it holds back at most.
+const BOUND: u64 = 64 << 10;
+
 fn memory(effort: Effort) {
     heading("peak memory of a stream");
     let policy = policy();
     let long = effort.pick(100, 10);
     for hide in [false, true] {
-        let mut peaks = Vec::new();
         for megabytes in [1, long] {
             let events = (megabytes << 20) / event().len();
             let body = metered(&policy, events, hide);
@@ -155,9 +157,8 @@ fn memory(effort: Effort) {
             let peak = allocations(|| frames = read(body)).bytes_max;
             assert_eq!(frames, events + if hide { 1 } else { 2 });
             let how = if hide { "hidden" } else { "shown" };
-            at_most(&format!("{megabytes} MB, usage {how}"), peak as f64, "B", 65_536.0);
-            peaks.push(peak);
+            at_most(&format!("{megabytes} MB, usage {how}"), peak as f64, "B", BOUND as f64);
+            assert!(peak <= BOUND, "{peak} bytes for {megabytes} MB");
         }
-        assert_eq!(peaks.first(), peaks.last(), "memory does not grow with the stream");
     }
 }
