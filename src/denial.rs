@@ -258,6 +258,7 @@ impl std::error::Error for Denial {}
 /// let verdict: Verdict = Deny::new("no weekend spend").with("weekday", "Sunday").into();
 /// # let _ = verdict;
 /// ```
+// Boxed, because verdicts are passed around and few of them are denials.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deny(Box<Facts>);
 
@@ -283,7 +284,7 @@ impl Deny {
 
     pub(crate) fn of_kind(kind: DenialKind, reason: impl Into<String>) -> Self {
         Self(Box::new(Facts {
-            rule: SmolStr::default(),
+            rule: SmolStr::default(), // named when the policy takes it, in `by`
             kind,
             reason: reason.into(),
             exceeded: None,
@@ -294,8 +295,7 @@ impl Deny {
 
     pub(crate) fn exceeding(kind: DenialKind, exceeded: Exceeded, retry: Retry) -> Self {
         let mut deny = Self::of_kind(kind, describe(&exceeded));
-        deny.0.exceeded = Some(exceeded);
-        deny.0.retry = retry;
+        (deny.0.exceeded, deny.0.retry) = (Some(exceeded), retry);
         deny
     }
 

@@ -19,7 +19,7 @@ use crate::{
     error::{BoxError, Error},
     labels::Labels,
     nested,
-    policy::{Admission, Permit, Policy},
+    policy::{Permit, Policy, Progress},
     provider::{self, Edits, Endpoint, Layout, Reading},
     telemetry,
 };
@@ -225,12 +225,13 @@ where
     let max_output_tokens = call.max_output_tokens();
     let original = Original { layout, endpoint, uri, ask_usage, max_output_tokens };
     let parts = CallParts { request, body, original };
-    match policy.admit_now(&mut call) {
-        Admission::Done(permit) => put_together(carrier, &call, permit?, parts),
-        Admission::Later(progress) => {
+    let mut progress = Progress::new();
+    match policy.admit_now(&mut call, &mut progress) {
+        Some(permit) => put_together(carrier, &call, permit?, parts),
+        None => {
             let policy = policy.clone();
             let decision = Box::pin(async move {
-                let permit = policy.admit_later(&mut call, progress).await;
+                let permit = policy.admit_later(&mut call, &mut progress).await;
                 (call, permit)
             });
             Ok(Next::Await(decision, parts))

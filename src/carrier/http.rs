@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 use smol_str::SmolStr;
@@ -185,7 +185,9 @@ pub(super) fn replace<B>(
     uri: Option<Uri>,
     rebuild: fn(Bytes) -> B,
 ) -> Request<B> {
-    if let Some(length) = request.headers_mut().get_mut(header::CONTENT_LENGTH) {
+    if let Some(length) = request.headers_mut().get_mut(header::CONTENT_LENGTH)
+        && !is_number(length, body.len())
+    {
         *length = body.len().into();
     }
     if let Some(uri) = uri {
@@ -193,6 +195,11 @@ pub(super) fn replace<B>(
     }
     *request.body_mut() = rebuild(body);
     request
+}
+
+/// Whether a header says this number already; to make a new one takes an allocation.
+fn is_number(value: &HeaderValue, number: usize) -> bool {
+    value.to_str().is_ok_and(|text| text.parse() == Ok(number))
 }
 
 /// Wraps a response's body, by what its head says the body is.

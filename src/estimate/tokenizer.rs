@@ -18,10 +18,11 @@ pub(super) enum Family {
 impl Family {
     /// By the name first: gateways serve the models of others.
     pub(super) fn of(provider: &Provider, model: &str) -> Self {
-        if let Some(at) = find(model, b"claude") {
+        let (claude, gemini) = families(model.as_bytes());
+        if let Some(at) = claude {
             return Self::claude(model.get(at..).unwrap_or_default());
         }
-        if find(model, b"gemini").is_some() {
+        if gemini {
             return Self::Gemini;
         }
         // Names without a version, as a deployment's, are taken for the dearer.
@@ -81,7 +82,8 @@ impl Family {
 /// Whether a name is one of OpenAI's, also of a fine-tuned model, but not of the open
 /// ones that others serve.
 fn is_openai(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
+    let name =
+        model.bytes().rposition(|byte| byte == b'/').map_or(model, |slash| &model[slash + 1..]);
     let name = name.strip_prefix("ft:").unwrap_or(name);
     let is_gpt = name.starts_with("gpt-") && !name.starts_with("gpt-oss");
     let mut letters = name.bytes();
@@ -89,8 +91,20 @@ fn is_openai(model: &str) -> bool {
     is_gpt || is_o || name.starts_with("chatgpt-")
 }
 
-fn find(name: &str, part: &[u8; 6]) -> Option<usize> {
-    name.as_bytes().windows(part.len()).position(|window| window.eq_ignore_ascii_case(part))
+/// Where "claude" begins in a name, and whether "gemini" is in it. One walk for both,
+/// because every call pays for it.
+fn families(name: &[u8]) -> (Option<usize>, bool) {
+    let (mut claude, mut gemini) = (None, false);
+    for (at, window) in name.windows(6).enumerate() {
+        match window.first() {
+            Some(b'c' | b'C') if window.eq_ignore_ascii_case(b"claude") => {
+                claude = claude.or(Some(at));
+            }
+            Some(b'g' | b'G') => gemini |= window.eq_ignore_ascii_case(b"gemini"),
+            _ => {}
+        }
+    }
+    (claude, gemini)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use super::Wanted;
 
 /// Memory kept from one document to the next.
 const KEPT_ROOM: usize = 4 * 1024;
+/// Bytes that need no memory of their own: what the usual document says.
+const INLINE: usize = 512;
 
 /// What a document said at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub(crate) enum Found<'a> {
 #[derive(Debug)]
 pub(super) struct Kept {
     wanted: &'static [Wanted],
-    slots: SmallVec<[Slot; 8]>,
-    bytes: Vec<u8>,
+    slots: SmallVec<[Slot; 6]>,
+    bytes: SmallVec<[u8; INLINE]>,
     /// The slot whose value is passing.
     open: Option<usize>,
 }
@@ -35,11 +37,11 @@ enum Slot {
     #[default]
     Absent,
     Open {
-        start: usize,
+        start: u32,
     },
     Taken {
-        start: usize,
-        end: usize,
+        start: u32,
+        end: u32,
     },
     Unusable,
 }
@@ -48,14 +50,16 @@ impl Kept {
     /// Room for what is wanted.
     pub(super) fn new(wanted: &'static [Wanted]) -> Self {
         let slots = SmallVec::from_elem(Slot::Absent, wanted.len());
-        Self { wanted, slots, bytes: Vec::new(), open: None }
+        Self { wanted, slots, bytes: SmallVec::new(), open: None }
     }
 
     /// Forgets everything, and gives back memory that an unusual document took.
     pub(super) fn reset(&mut self) {
         self.slots.fill(Slot::Absent);
         self.bytes.clear();
-        self.bytes.shrink_to(KEPT_ROOM);
+        if self.bytes.capacity() > KEPT_ROOM {
+            self.bytes.shrink_to_fit();
+        }
         self.open = None;
     }
 
@@ -63,7 +67,7 @@ impl Kept {
     pub(super) fn found(&self, index: usize) -> Found<'_> {
         match self.slots.get(index) {
             Some(&Slot::Taken { start, end }) => {
-                self.bytes.get(start..end).map_or(Found::Unusable, Found::Value)
+                self.bytes.get(start as usize..end as usize).map_or(Found::Unusable, Found::Value)
             }
             Some(Slot::Unusable) => Found::Unusable,
             _ => Found::Absent,
@@ -74,7 +78,7 @@ impl Kept {
     pub(super) fn begin(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if matches!(slot, Slot::Absent) {
-            *slot = Slot::Open { start: self.bytes.len() };
+            *slot = Slot::Open { start: self.bytes.len() as u32 }; // the sum of all `most`
             self.open = Some(index);
         } else {
             *slot = Slot::Unusable;
@@ -89,6 +93,7 @@ impl Kept {
             return;
         };
         let Slot::Open { start } = *slot else { return };
+        let start = start as usize;
         if self.bytes.len() - start + written.len() > wanted.most {
             self.bytes.truncate(start);
             *slot = Slot::Unusable;
@@ -100,7 +105,7 @@ impl Kept {
 
     /// The value that passes has ended.
     pub(super) fn end(&mut self) {
-        let end = self.bytes.len();
+        let end = self.bytes.len() as u32;
         if let Some(slot) = self.open.take().and_then(|index| self.slots.get_mut(index))
             && let Slot::Open { start } = *slot
         {

@@ -67,7 +67,7 @@ pub(super) type Fault = (&'static str, usize);
 
 /// Finds the end of a string whose first byte is at `from`: the offset of the
 /// closing quote, and by how much the string shrinks once unescaped.
-#[inline]
+#[inline(always)]
 pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);
     loop {

@@ -98,9 +98,12 @@ impl<'a> Walker<'a> {
     }
 
     /// The next token; an error at the end of the text.
-    #[inline]
+    #[inline(always)] // a token is not moved but taken apart where it is read
     pub(crate) fn token(&mut self) -> Result<Token<'a>, Unreadable> {
-        self.step().map_err(not_json_or_deep)
+        match self.step() {
+            Ok(token) => Ok(token),
+            Err(fault) => Err(not_json_or_deep(fault)),
+        }
     }
 
     /// The key of the next member of the innermost object, `None` at its end.
@@ -139,7 +142,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) -> Result<Token<'a>, Fault> {
         self.white();
         self.start = self.at;
@@ -162,7 +165,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn member(&mut self) -> Result<Token<'a>, Fault> {
         if self.peek() != Some(b'"') {
             return Err(("no key", self.at));
@@ -178,7 +181,7 @@ impl<'a> Walker<'a> {
         Ok(Token::Key(key))
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&mut self) -> Result<Token<'a>, Fault> {
         let token = match self.peek() {
             Some(b'"') => Token::Str(self.string()?),
@@ -206,7 +209,7 @@ impl<'a> Walker<'a> {
         Ok(token)
     }
 
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<Text<'a>, Fault> {
         let from = self.at + 1;
         let (end, shrinks) = text::end(self.text.as_bytes(), from)?;

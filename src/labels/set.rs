@@ -50,7 +50,17 @@ impl Labels {
     /// The value of a label.
     pub fn value(&self, key: &str) -> Option<&str> {
         let key = if key == "user_id" { USER } else { key };
-        self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+        self.at(self.position(key)?)
+    }
+
+    /// Which of the labels has this key, so that it need not be looked for again.
+    pub(crate) fn position(&self, key: &str) -> Option<usize> {
+        self.0.as_ref()?.iter().position(|(known, _)| known == key)
+    }
+
+    /// The value of the label at a position.
+    pub(crate) fn at(&self, position: usize) -> Option<&str> {
+        self.0.as_ref()?.get(position).map(|(_, value)| value.as_str())
     }
 
     /// The value of the label `user`.

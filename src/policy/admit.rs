@@ -59,12 +59,6 @@ impl StoreHandle {
     }
 }
 
-/// A decision, or what is left of it to await.
-pub(crate) enum Admission {
-    Done(Result<Permit, Error>),
-    Later(Progress),
-}
-
 impl Policy {
     /// Starts a policy; see [`PolicyBuilder`].
     pub fn builder() -> PolicyBuilder {
@@ -104,32 +98,37 @@ impl Policy {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn admit(&self, call: &mut Call) -> Result<Permit, Error> {
-        match self.admit_now(call) {
-            Admission::Done(result) => result,
-            Admission::Later(progress) => self.admit_later(call, progress).await,
+        let mut progress = Progress::new();
+        match self.admit_now(call, &mut progress) {
+            Some(result) => result,
+            None => self.admit_later(call, &mut progress).await,
         }
     }
 
     /// Decides without awaiting where that is possible: built-in rules and
-    /// closures, on a store in memory.
-    pub(crate) fn admit_now(&self, call: &mut Call) -> Admission {
+    /// closures, on a store in memory. `None` if something has to be awaited.
+    #[inline(always)] // a permit is large, and is to be written where it is going
+    pub(crate) fn admit_now(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Option<Result<Permit, Error>> {
         if self.0.settings.mode == Mode::Off {
-            return Admission::Done(Ok(Permit::unmetered(Arc::clone(&self.0), call)));
+            return Some(Ok(Permit::unmetered(Arc::clone(&self.0), call)));
         }
-        let mut progress = match self.begin(call) {
-            Ok(progress) => progress,
-            Err(error) => return Admission::Done(Err(self.refused(call, error))),
+        let flow = match self.begin(call, progress) {
+            Ok(()) => self.run_rules(call, progress).map_err(Error::from),
+            Err(error) => Err(error),
         };
-        match self.run_rules(call, &mut progress) {
-            Err(denial) => Admission::Done(Err(self.refused(call, denial.into()))),
-            Ok(Flow::Await(_)) => Admission::Later(progress),
-            Ok(Flow::Done) => match &self.0.store {
-                StoreHandle::Memory(store) => {
-                    let result = self.reserve_in_memory(store, call, &mut progress);
-                    Admission::Done(result.map_err(|error| self.refused(call, error)))
+        match (flow, &self.0.store) {
+            (Ok(Flow::Done), StoreHandle::Memory(store)) => {
+                match self.reserve_in_memory(store, call, progress) {
+                    Ok(permit) => Some(Ok(permit)),
+                    Err(error) => Some(Err(self.refused(call, error))),
                 }
-                StoreHandle::Other(_) => Admission::Later(progress),
-            },
+            }
+            (Ok(Flow::Done | Flow::Await(_)), _) => None,
+            (Err(error), _) => Some(Err(self.refused(call, error))),
         }
     }
 
@@ -137,9 +136,9 @@ impl Policy {
     pub(crate) async fn admit_later(
         &self,
         call: &mut Call,
-        mut progress: Progress,
+        progress: &mut Progress,
     ) -> Result<Permit, Error> {
-        match self.finish(call, &mut progress).await {
+        match self.finish(call, progress).await {
             Ok(permit) => Ok(permit),
             Err(error) => Err(self.refused(call, error)),
         }
@@ -153,7 +152,7 @@ impl Policy {
         self.reserve(call, progress).await
     }
 
-    fn begin(&self, call: &mut Call) -> Result<Progress, Error> {
+    fn begin(&self, call: &mut Call, progress: &mut Progress) -> Result<(), Error> {
         let Inner { settings, clock, plan, .. } = &*self.0;
         call.decide_at(clock.now());
         if !settings.default_labels.is_empty() {
@@ -169,7 +168,8 @@ impl Policy {
         if plan.lends_counters() {
             call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
         }
-        Ok(self.first_price(call)?)
+        plan.find_labels(call.labels(), &mut progress.places);
+        Ok(self.first_price(call, progress)?)
     }
 
     /// Whether a call needs its body for the decision.

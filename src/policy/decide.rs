@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::{
     Mode, Policy,
-    plan::{MOST, PlannedStep},
+    plan::{MOST, Places, PlannedStep},
     pricing::Quote,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     denial::{Denial, DenialKind, Deny},
     labels::Labels,
     price::Entry,
-    rule::{Counted, Step, Verdict, View},
+    rule::{Counted, LimitSource, Step, Verdict, View},
     store::Limit,
     telemetry,
 };
@@ -31,6 +31,8 @@ pub(crate) struct Progress {
     pub(super) quote: Quote,
     /// Whether the quote is not the first: a rule has changed the model, perhaps back again.
     pub(super) is_repriced: bool,
+    /// Where the values of the plan's scopes are.
+    pub(super) places: Places,
     /// What has been claimed on the plan's counters, in the order of the rules.
     /// `ask` is what the call cost at that point.
     pub(super) limits: SmallVec<[Limit; 8]>,
@@ -40,6 +42,8 @@ pub(crate) struct Progress {
     pub(super) claims: Vec<Claimed>,
     /// While observing: the denial there would have been.
     pub(super) would_deny: Option<Denial>,
+    /// While observing: the model the call would have been sent with.
+    pub(super) would_use: Option<SmolStr>,
     /// While observing: the call as it was before a rule would have changed it.
     unchanged: Option<Box<(Terms, Quote)>>,
 }
@@ -64,28 +68,32 @@ pub(crate) enum Flow {
 }
 
 impl Progress {
-    pub(super) fn new(version: usize) -> Self {
+    #[inline(always)] // to be written where it stays
+    pub(crate) fn new() -> Self {
         Self {
             next: 0,
-            version,
+            version: 0,
             quote: Quote::default(),
             is_repriced: false,
+            places: Places::default(),
             limits: SmallVec::new(),
             limit_steps: SmallVec::new(),
             claims: Vec::new(),
             would_deny: None,
+            would_use: None,
             unchanged: None,
         }
     }
 
-    /// While observing, the model the call would have been sent with; puts the call
-    /// back to what it was.
-    pub(super) fn restore(&mut self, call: &mut Call) -> Option<SmolStr> {
-        let (terms, quote) = *self.unchanged.take()?;
-        let would_use = call.model_name().clone();
-        call.set_terms(terms);
-        self.quote = quote;
-        Some(would_use)
+    /// While observing, puts the call back to what it was, and remembers the model it
+    /// would have been sent with.
+    pub(super) fn restore(&mut self, call: &mut Call) {
+        if let Some(unchanged) = self.unchanged.take() {
+            let (terms, quote) = *unchanged;
+            self.would_use = Some(call.model_name().clone());
+            call.set_terms(terms);
+            self.quote = quote;
+        }
     }
 }
 
@@ -111,14 +119,17 @@ impl Policy {
     }
 
     fn run(&self, call: &mut Call, progress: &mut Progress) -> Result<Flow, Denial> {
+        let prices = self.0.prices.get(progress.version);
         while let Some(planned) = self.0.plan.steps.get(progress.next) {
             let step = progress.next;
             if let Step::Counted(counted) = &planned.step {
                 self.claim(step, planned, counted, call, progress)?;
             } else {
-                let view = View { call, prices: self.0.prices.get(progress.version) };
-                let Some(verdict) = planned.step.decide(view) else { return Ok(Flow::Await(step)) };
-                self.verdict(step, verdict, call, progress)?;
+                match planned.step.decide(View { call, prices }) {
+                    Some(Verdict::Allow) => {}
+                    Some(verdict) => self.verdict(step, verdict, call, progress)?,
+                    None => return Ok(Flow::Await(step)),
+                }
             }
             progress.next = step + 1;
         }
@@ -137,6 +148,7 @@ impl Policy {
         self.verdict(step, verdict, call, progress)
     }
 
+    #[inline(never)]
     fn verdict(
         &self,
         step: usize,
@@ -182,6 +194,7 @@ impl Policy {
         Some(Deny::of_kind(DenialKind::RuleFailed, why))
     }
 
+    #[inline]
     fn claim(
         &self,
         step: usize,
@@ -190,27 +203,38 @@ impl Policy {
         call: &mut Call,
         progress: &mut Progress,
     ) -> Result<(), Denial> {
-        if counted.is_missing(call) {
+        let scope = usize::from(planned.scope);
+        if counted.label.is_some() && progress.places.lacks(scope) {
             if counted.required || (self.0.settings.require_user && counted.counts_users()) {
-                let key = counted.label.as_deref().unwrap_or_default();
-                let why = format!("the call has no label `{key}`");
-                return self.deny(
-                    Some(step),
-                    Deny::of_kind(DenialKind::MissingUser, why),
-                    call,
-                    progress,
-                );
+                return self.deny_unlabelled(step, counted, call, progress);
             }
             self.0.tally.count_unlabelled(|| {
                 telemetry::unlabelled(&planned.name, counted.label.as_deref())
             });
         }
-        if let Some(limit) = counted.limit_for(call) {
+        let limit = match &counted.limit {
+            LimitSource::Fixed(limit) => Some(*limit),
+            other => other.of(call, progress.places.value(call, scope)),
+        };
+        if let Some(limit) = limit {
             let ask = ask(counted.unit, progress.quote.cost.as_nanos());
             progress.limits.push(Limit { charge: planned.counter, ask, limit });
             progress.limit_steps.push(step as u16);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn deny_unlabelled(
+        &self,
+        step: usize,
+        counted: &Counted,
+        call: &Call,
+        progress: &mut Progress,
+    ) -> Result<(), Denial> {
+        let key = counted.label.as_deref().unwrap_or_default();
+        let why = format!("the call has no label `{key}`");
+        self.deny(Some(step), Deny::of_kind(DenialKind::MissingUser, why), call, progress)
     }
 
     fn rewrite(
@@ -233,11 +257,8 @@ impl Policy {
         if let Some(most) = entry.and_then(Entry::max_output_tokens) {
             call.clamp_output(most);
         }
-        match self.quote(call, progress.version) {
-            Ok(quote) => {
-                progress.quote = quote;
-                Ok(())
-            }
+        match self.quote(call, progress.version, &mut progress.quote) {
+            Ok(()) => Ok(()),
             Err(deny) => self.deny(Some(step), deny, call, progress),
         }
     }

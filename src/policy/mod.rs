@@ -38,9 +38,10 @@ mod settle;
 mod status;
 mod twins;
 
+pub(crate) use admit::Inner;
 pub use admit::Policy;
-pub(crate) use admit::{Admission, Inner};
 pub use builder::{BuildError, PolicyBuilder};
+pub(crate) use decide::Progress;
 pub use permit::Permit;
 pub use receipt::Receipt;
 pub use settings::{

@@ -2,14 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use smol_str::SmolStr;
 use tracing::Span;
 
-use super::{Inner, Receipt, pricing::Priced, receipt::ReceiptFacts, settle::End};
+use super::{Inner, Progress, Receipt, pricing::Priced, receipt::ReceiptFacts, settle::End};
 use crate::{
     call::{Bound, Call, Provider},
     clock::Timestamp,
-    denial::Denial,
     error::BoxError,
     meter::Meter,
     provider::{Format, Observed},
@@ -67,25 +65,23 @@ pub(super) enum Phase {
     Answered(u16),
 }
 
-/// The outcome of a decision, as a permit takes it over.
-pub(super) struct Grant {
-    pub(super) reservation: Option<Reservation>,
-    pub(super) priced: Priced,
-    pub(super) cost: Usd,
-    pub(super) would_deny: Option<Denial>,
-    pub(super) would_use: Option<SmolStr>,
-}
-
 impl Permit {
-    pub(super) fn new(policy: Arc<Inner>, call: &Call, grant: Grant) -> Self {
+    #[inline(always)] // it is large, and is to be written where it is going
+    pub(super) fn new(
+        policy: Arc<Inner>,
+        call: &Call,
+        progress: &mut Progress,
+        reservation: Option<Reservation>,
+    ) -> Self {
         let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
         policy.tally.count_admitted(bound);
+        let reserved = progress.quote.cost;
         let deadline = call.at().saturating_add(policy.settings.deadline);
         let mut permit = Self {
             policy,
-            reservation: grant.reservation,
-            priced: grant.priced,
-            reserved: grant.cost,
+            reservation,
+            priced: Priced::new(call, progress.version, progress.quote.entry),
+            reserved,
             bound,
             provider: call.provider().clone(),
             phase: Phase::Held,
@@ -97,13 +93,14 @@ impl Permit {
             span: Span::none(),
         };
         // A subscriber is code of others: from here on the permit guards the reservation.
-        let Grant { cost, would_deny, would_use, .. } = grant;
-        permit.span = telemetry::admitted(call, cost, would_deny.as_ref(), would_use.as_deref());
+        let (would_deny, would_use) = (progress.would_deny.take(), progress.would_use.take());
+        permit.span =
+            telemetry::admitted(call, reserved, would_deny.as_ref(), would_use.as_deref());
         permit.receipt = permit.policy.settings.receipts.then(|| {
             Receipt::new(ReceiptFacts {
                 requested_model: call.requested_model().into(),
                 model: call.model_name().clone(),
-                reserved: cost,
+                reserved,
                 bound,
                 would_deny,
                 would_use,

@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 use crate::{
     call::Call,
     claim::{Scope, Unit},
+    labels::Labels,
     rule::{Counted, Step},
     store::{Charge, CounterId, CounterKey, Store},
     window::{Window, Zone},
@@ -20,13 +21,44 @@ pub(crate) struct Planned {
     pub(crate) key: CounterKey,
 }
 
+impl Planned {
+    fn charge(&self) -> (Charge, Unit) {
+        (Charge { counter: self.id, value: self.scope, amount: 0 }, self.key.unit)
+    }
+}
+
+/// Where in a call's labels the value of each scope is: looked up once, used by every
+/// rule that counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(SmallVec<[u8; 16]>);
+
+impl Places {
+    const MISSING: u8 = u8::MAX;
+
+    /// Whether a call lacks the label of a scope.
+    #[inline]
+    pub(crate) fn lacks(&self, scope: usize) -> bool {
+        self.0.get(scope).is_none_or(|position| *position == Self::MISSING)
+    }
+
+    /// The value of a scope on a call; `None` if the call lacks the label.
+    #[inline]
+    pub(crate) fn value<'c>(&self, call: &'c Call, scope: usize) -> Option<&'c str> {
+        match self.0.get(scope) {
+            Some(&Self::MISSING) | None => None,
+            Some(&position) => call.labels().at(usize::from(position)),
+        }
+    }
+}
+
 /// A rule in its place.
 #[derive(Debug)]
 pub(crate) struct PlannedStep {
     pub(crate) name: SmolStr,
     pub(crate) step: Step,
-    /// For a counting rule, which of the plan's counters it limits.
+    /// For a counting rule, which of the plan's counters it limits, and its scope.
     pub(crate) counter: u8,
+    pub(crate) scope: u8,
 }
 
 /// Scopes, counters and rules of a policy, with everything resolved that does not
@@ -38,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) scopes: Vec<Option<SmolStr>>,
     pub(crate) counters: Vec<Planned>,
     pub(crate) steps: Vec<PlannedStep>,
+    /// What a call books on the counters, but for the amount, and its unit.
+    charges: Vec<(Charge, Unit)>,
     has_custom_rules: bool,
     has_user_code: bool,
 }
@@ -62,6 +96,7 @@ impl Plan {
             scopes: vec![None],
             counters: Vec::new(),
             steps: Vec::new(),
+            charges: Vec::new(),
             has_custom_rules: false,
             has_user_code: false,
         };
@@ -79,24 +114,12 @@ impl Plan {
             };
             plan.has_user_code |= step.has_user_code();
             plan.has_custom_rules |= matches!(step, Step::Custom(_));
-            plan.steps.push(PlannedStep { name, step, counter });
+            let scope = plan.counters.get(usize::from(counter)).map_or(0, |planned| planned.scope);
+            plan.steps.push(PlannedStep { name, step, counter, scope });
         }
-        plan.sort_by_scope();
+        plan.group_by_scope();
+        plan.charges = plan.counters.iter().map(Planned::charge).collect();
         Some(plan)
-    }
-
-    /// Puts counters of one scope next to each other, so that a store looks each
-    /// scope up once.
-    fn sort_by_scope(&mut self) {
-        let mut order: Vec<usize> = (0..self.counters.len()).collect();
-        order.sort_by_key(|index| self.counters.get(*index).map(|planned| planned.scope));
-        for planned in &mut self.steps {
-            let moved = order.iter().position(|old| *old == usize::from(planned.counter));
-            planned.counter =
-                moved.and_then(|new| u8::try_from(new).ok()).unwrap_or(planned.counter);
-        }
-        // Stable, so this is the order worked out above.
-        self.counters.sort_by_key(|planned| planned.scope);
     }
 
     fn counter(
@@ -123,6 +146,18 @@ impl Plan {
         Some(index)
     }
 
+    /// Puts the counters of one scope side by side, so that a store has to find each
+    /// scope only once.
+    fn group_by_scope(&mut self) {
+        let mut old: Vec<usize> = (0..self.counters.len()).collect();
+        old.sort_by_key(|index| self.counters[*index].scope);
+        for step in &mut self.steps {
+            let new = old.iter().position(|index| *index == usize::from(step.counter));
+            step.counter = new.and_then(|index| u8::try_from(index).ok()).unwrap_or(0);
+        }
+        self.counters.sort_by_key(|planned| planned.scope);
+    }
+
     /// Whether there are rules of users, which may want to look at counters.
     pub(crate) fn lends_counters(&self) -> bool {
         self.has_custom_rules
@@ -133,26 +168,40 @@ impl Plan {
         self.has_user_code
     }
 
+    /// Looks up the labels of the scopes. Like the two below, it writes where the
+    /// result stays: to move what was written just now makes the processor wait.
+    #[inline]
+    pub(crate) fn find_labels(&self, labels: &Labels, places: &mut Places) {
+        for label in &self.scopes {
+            let position = label.as_ref().and_then(|key| labels.position(key));
+            let position = position.and_then(|position| u8::try_from(position).ok());
+            places.0.push(position.unwrap_or(Places::MISSING));
+        }
+    }
+
     /// The value of each scope for a call, `""` for the workspace.
-    pub(crate) fn values<'c>(&self, call: &'c Call) -> SmallVec<[&'c str; 4]> {
-        let value = |label: &Option<SmolStr>| match label {
-            None => "",
-            Some(key) => call.label(key).unwrap_or(Scope::NONE),
-        };
-        self.scopes.iter().map(value).collect()
+    #[inline]
+    pub(crate) fn find_values<'c>(
+        &self,
+        call: &'c Call,
+        places: &Places,
+        values: &mut SmallVec<[&'c str; 4]>,
+    ) {
+        values.push(""); // the workspace is the first scope
+        for scope in 1..self.scopes.len() {
+            values.push(places.value(call, scope).unwrap_or(Scope::NONE));
+        }
     }
 
     /// What a call of this cost books on the plan's counters.
-    pub(crate) fn charges(&self, cost: u64) -> SmallVec<[Charge; 8]> {
-        let amount = |unit| match unit {
-            Unit::Cost => cost,
-            Unit::Calls => 1,
-        };
-        let charge = |planned: &Planned| Charge {
-            counter: planned.id,
-            value: planned.scope,
-            amount: amount(planned.key.unit),
-        };
-        self.counters.iter().map(charge).collect()
+    #[inline]
+    pub(crate) fn find_charges(&self, cost: u64, charges: &mut SmallVec<[Charge; 8]>) {
+        for (charge, unit) in &self.charges {
+            let amount = match unit {
+                Unit::Cost => cost,
+                Unit::Calls => 1,
+            };
+            charges.push(Charge { amount, ..*charge });
+        }
     }
 }

@@ -103,20 +103,28 @@ fn searches(call: &Call) -> u64 {
 
 impl Policy {
     /// Prices a call for the first time. A panic of the user's estimator denies.
-    pub(super) fn first_price(&self, call: &mut Call) -> Result<Progress, Denial> {
-        let mut progress = Progress::new(self.0.prices.current().0);
-        let version = progress.version;
-        let quote = catch_unwind(AssertUnwindSafe(|| self.quote(call, version)));
+    pub(super) fn first_price(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Result<(), Denial> {
+        progress.version = self.0.prices.current().0;
+        let (version, quote) = (progress.version, &mut progress.quote);
+        let quoted = catch_unwind(AssertUnwindSafe(|| self.quote(call, version, quote)));
         let panicked = || Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked");
-        match quote.unwrap_or_else(|_| Err(panicked())) {
-            Ok(quote) => progress.quote = quote,
-            Err(deny) => self.deny(None, deny, call, &mut progress)?,
+        match quoted.unwrap_or_else(|_| Err(panicked())) {
+            Ok(()) => Ok(()),
+            Err(deny) => self.deny(None, deny, call, progress),
         }
-        Ok(progress)
     }
 
     /// Looks the model up and puts the estimate on the call.
-    pub(super) fn quote(&self, call: &mut Call, version: usize) -> Result<Quote, Deny> {
+    pub(super) fn quote(
+        &self,
+        call: &mut Call,
+        version: usize,
+        quote: &mut Quote,
+    ) -> Result<(), Deny> {
         let settings = &self.0.settings;
         let book = self.0.prices.get(version);
         let found = book.find(call.provider(), call.model());
@@ -126,26 +134,24 @@ impl Policy {
             (None, UnknownPrice::Assume(price)) => price,
             (None, UnknownPrice::Deny | UnknownPrice::Allow) => {
                 call.set_estimate(None);
-                return Ok(Quote::default());
+                *quote = Quote::default();
+                return Ok(());
             }
         };
         let (input, input_bound) = self.input(call, entry)?;
         let (output, output_bound) = output(settings, call, entry)?;
         let asked = asked(call);
-        let cost = match price.is_free() {
-            true => Usd::ZERO,
-            false => price.ceiling(input, output, &asked).max(Usd::nanos(1)),
-        };
-        let cost = call.fallback_models().iter().try_fold(cost, |dearest, model| {
+        let mut cost = price.ceiling(input, output, &asked); // zero only if the price is
+        for model in call.fallback_models() {
             let ceiling = |price: &Price| price.ceiling(input, output, &asked);
             let listed = book.find(call.provider(), model).map(|id| book.entry(id));
-            match (listed, &settings.unknown_price) {
-                (Some(entry), _) => Ok(dearest.max(ceiling(entry.price_at(call.at())))),
-                (None, UnknownPrice::Assume(price)) => Ok(dearest.max(ceiling(price))),
-                (None, UnknownPrice::Allow) => Ok(dearest),
-                (None, UnknownPrice::Deny) => Err(unknown_price(model, call.provider())),
-            }
-        })?;
+            cost = match (listed, &settings.unknown_price) {
+                (Some(entry), _) => cost.max(ceiling(entry.price_at(call.at()))),
+                (None, UnknownPrice::Assume(price)) => cost.max(ceiling(price)),
+                (None, UnknownPrice::Allow) => cost,
+                (None, UnknownPrice::Deny) => return Err(unknown_price(model, call.provider())),
+            };
+        }
         let bound = match (input_bound, output_bound) {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,
@@ -156,7 +162,8 @@ impl Policy {
             cost,
             bound,
         }));
-        Ok(Quote { entry: found, cost, known: true })
+        *quote = Quote { entry: found, cost, known: true };
+        Ok(())
     }
 
     fn input(&self, call: &Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {

@@ -8,8 +8,7 @@ use smol_str::SmolStr;
 use super::{
     Mode, OnOutage, Permit, Policy, UnknownPrice,
     decide::{Claimed, Progress},
-    permit::Grant,
-    pricing::{Priced, unknown_price},
+    pricing::unknown_price,
 };
 use crate::{
     call::Call,
@@ -43,7 +42,44 @@ impl Policy {
         call: &mut Call,
         progress: &mut Progress,
     ) -> Result<Permit, Error> {
-        let would_use = self.before_reserve(call, progress)?;
+        self.before_reserve(call, progress)?;
+        if progress.claims.is_empty()
+            && let Ok(reservation) = self.reserve_plainly(store, call, progress)
+        {
+            return Ok(self.grant(call, progress, Some(reservation)));
+        }
+        self.reserve_in_detail(store, call, progress)
+    }
+
+    /// Reserves where the plan's counters are all there is to charge.
+    #[inline]
+    fn reserve_plainly(
+        &self,
+        store: &MemoryStore,
+        call: &Call,
+        progress: &Progress,
+    ) -> Result<Reservation, ReserveError> {
+        let (mut values, mut charges) = (SmallVec::new(), SmallVec::new());
+        self.0.plan.find_values(call, &progress.places, &mut values);
+        self.0.plan.find_charges(progress.quote.cost.as_nanos(), &mut charges);
+        store.reserve_now(&Hold {
+            values: &values,
+            charges: &charges,
+            limits: &progress.limits,
+            at: call.at(),
+            deadline: call.at().saturating_add(self.0.settings.deadline),
+        })
+    }
+
+    /// The same for whatever is not simply admitted: claims of custom rules, and
+    /// refusals, which are asked for again to be explained.
+    #[inline(never)]
+    fn reserve_in_detail(
+        &self,
+        store: &MemoryStore,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Result<Permit, Error> {
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
             let hold = self.hold(&booking, call);
@@ -64,7 +100,7 @@ impl Policy {
                 Err(error) => (Err(error), None),
             }
         };
-        self.after_reserve(call, progress, would_use, reserved, denied)
+        self.after_reserve(call, progress, reserved, denied)
     }
 
     /// Reserves on any store.
@@ -76,7 +112,7 @@ impl Policy {
         if let super::admit::StoreHandle::Memory(store) = &self.0.store {
             return self.reserve_in_memory(store, call, progress);
         }
-        let would_use = self.before_reserve(call, progress)?;
+        self.before_reserve(call, progress)?;
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
             let hold = self.hold(&booking, call);
@@ -94,7 +130,7 @@ impl Policy {
                 other => (other, None),
             }
         };
-        self.after_reserve(call, progress, would_use, reserved, denied)
+        self.after_reserve(call, progress, reserved, denied)
     }
 
     fn observes(&self) -> bool {
@@ -103,11 +139,8 @@ impl Policy {
 
     /// Every rule has run: a model without a price is denied now, not earlier,
     /// because a rule may have replaced it.
-    fn before_reserve(
-        &self,
-        call: &mut Call,
-        progress: &mut Progress,
-    ) -> Result<Option<SmolStr>, Denial> {
+    #[inline]
+    fn before_reserve(&self, call: &mut Call, progress: &mut Progress) -> Result<(), Denial> {
         if !progress.quote.known {
             match self.0.settings.unknown_price {
                 UnknownPrice::Deny => {
@@ -122,7 +155,7 @@ impl Policy {
             self.deny(None, Deny::of_kind(DenialKind::TooExpensive, why), call, progress)?;
         }
         let final_cost = progress.quote.cost.as_nanos();
-        let would_use = progress.restore(call);
+        progress.restore(call);
         if progress.is_repriced {
             // Each limit is checked against the larger of what was claimed and the final cost.
             for (limit, step) in progress.limits.iter_mut().zip(&progress.limit_steps) {
@@ -149,7 +182,7 @@ impl Policy {
             }
             progress.claims.retain(|claimed| !free(claimed.claim.unit));
         }
-        Ok(would_use)
+        Ok(())
     }
 
     fn unit_of(&self, step: u16) -> Unit {
@@ -163,13 +196,15 @@ impl Policy {
         let plan = &self.0.plan;
         let cost = progress.quote.cost.as_nanos();
         let mut booking = Booking {
-            values: plan.values(call),
-            charges: plan.charges(cost),
+            values: SmallVec::new(),
+            charges: SmallVec::new(),
             limits: Cow::Borrowed(&progress.limits),
             steps: Cow::Borrowed(&progress.limit_steps),
             extra_labels: Vec::new(),
             extra_keys: Vec::new(),
         };
+        plan.find_values(call, &progress.places, &mut booking.values);
+        plan.find_charges(cost, &mut booking.charges);
         // Backwards, so that `after` still counts the limits before each claim.
         for claimed in progress.claims.iter().rev() {
             let Some(charge) = self.charge_of(&claimed.claim, cost, &mut booking) else {
@@ -289,7 +324,6 @@ impl Policy {
         &self,
         call: &mut Call,
         progress: &mut Progress,
-        would_use: Option<SmolStr>,
         reserved: Result<Reservation, ReserveError>,
         denied: Option<Denial>,
     ) -> Result<Permit, Error> {
@@ -306,16 +340,18 @@ impl Policy {
                 None
             }
         };
+        progress.would_deny = progress.would_deny.take().or(denied);
+        Ok(self.grant(call, progress, reservation))
+    }
+
+    #[inline(always)] // the permit is large, and is to be written where it is going
+    fn grant(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+        reservation: Option<Reservation>,
+    ) -> Permit {
         call.lend(None);
-        let would_deny = progress.would_deny.take().or(denied);
-        let (version, entry) = (progress.version, progress.quote.entry);
-        let grant = Grant {
-            reservation,
-            priced: Priced::new(call, version, entry),
-            cost: progress.quote.cost,
-            would_deny,
-            would_use,
-        };
-        Ok(Permit::new(Arc::clone(&self.0), call, grant))
+        Permit::new(Arc::clone(&self.0), call, progress, reservation)
     }
 }

@@ -45,9 +45,10 @@ impl Price {
         });
         let most = reachable.map(|Sheet { rates, .. }| {
             let tokens = rates.tokens_at_most(input_tokens, output_tokens, asked.media);
-            self.in_usd(tokens, rates.pieces(asked.web_searches), region)
+            self.hundredths(tokens, rates.pieces(asked.web_searches), region)
         });
-        let most = most.max().unwrap_or(Usd::MAX);
+        // The largest first and then the division, once.
+        let most = most.max().map_or(Usd::MAX, rounded_up);
         if most.is_zero() && !self.is_free() { Usd::nanos(1) } else { most }
     }
 
@@ -108,16 +109,31 @@ impl Price {
     /// One division for both the surcharge and the step to nano-dollars, so that
     /// rounding happens once. Only tokens carry the surcharge.
     fn in_usd(&self, tokens: u128, pieces: u128, region: Region) -> Usd {
+        rounded_up(self.hundredths(tokens, pieces, region))
+    }
+
+    /// Hundredths of a pico-dollar.
+    #[inline]
+    fn hundredths(&self, tokens: u128, pieces: u128, region: Region) -> u128 {
         let percent = match region {
             Region::Global => SAME,
             Region::Regional => self.regional_percent,
         };
-        let hundredths = tokens
+        tokens
             .saturating_mul(u128::from(percent))
-            .saturating_add(pieces.saturating_mul(u128::from(SAME)));
-        let nanos = hundredths.div_ceil(u128::from(SAME) * u128::from(PICOS_PER_NANO));
-        Usd::nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+            .saturating_add(pieces.saturating_mul(u128::from(SAME)))
     }
+}
+
+/// Hundredths of a pico-dollar in nano-dollars.
+#[inline]
+fn rounded_up(hundredths: u128) -> Usd {
+    const DIVISOR: u64 = SAME as u64 * PICOS_PER_NANO;
+    // Up to $184,000, that is always, 64 bits do; 128 take a division by software.
+    Usd::nanos(match u64::try_from(hundredths) {
+        Ok(hundredths) => hundredths.div_ceil(DIVISOR),
+        Err(_) => u64::try_from(hundredths.div_ceil(DIVISOR.into())).unwrap_or(u64::MAX),
+    })
 }
 
 impl Sheet {

@@ -1,7 +1,8 @@
 //! What all rules that count have in common: a counter and a limit on it.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use crate::{call::Call, claim::Unit, denial::DenialKind, window::Window};
@@ -46,26 +47,23 @@ impl Counted {
         Self { name, kind, label: None, unit, window, limit, required: false }
     }
 
-    /// The limit for a call, `None` if it has none.
-    pub(crate) fn limit_for(&self, call: &Call) -> Option<u64> {
-        match &self.limit {
-            LimitSource::Fixed(limit) => Some(*limit),
-            LimitSource::ByValue { limits, default } => {
-                let value = self.label.as_deref().and_then(|key| call.label(key));
-                value.and_then(|value| limits.get(value)).copied().or(*default)
-            }
-            LimitSource::From(function) => function(call),
-        }
-    }
-
-    /// Whether the call lacks the label that is counted.
-    pub(crate) fn is_missing(&self, call: &Call) -> bool {
-        self.label.as_deref().is_some_and(|key| call.label(key).is_none())
-    }
-
     /// Whether each user is counted apart.
     pub(crate) fn counts_users(&self) -> bool {
         self.label.as_deref() == Some("user")
+    }
+}
+
+impl LimitSource {
+    /// The limit for a call, `None` if it has none; `value` is that of the label
+    /// that is counted.
+    pub(crate) fn of(&self, call: &Call, value: Option<&str>) -> Option<u64> {
+        match self {
+            Self::Fixed(limit) => Some(*limit),
+            Self::ByValue { limits, default } => {
+                value.and_then(|value| limits.get(value)).copied().or(*default)
+            }
+            Self::From(function) => function(call),
+        }
     }
 }
 

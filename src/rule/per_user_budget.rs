@@ -1,7 +1,6 @@
 //! Monthly budgets that differ from user to user.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use super::{Counted, IntoRule, LimitSource, Step, Token, budget::in_zone};
