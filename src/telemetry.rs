@@ -7,7 +7,7 @@
 //! | `settled` | debug | a call has cost what it cost |
 //! | others | warn | something needs a person |
 
-use tracing::{Span, debug, debug_span, field::Empty, info, warn};
+use tracing::{Span, debug, debug_span, field::Empty, info, level_filters::LevelFilter, warn};
 
 use crate::{
     call::{Call, Provider},
@@ -23,8 +23,28 @@ use crate::{
     window::Window,
 };
 
-/// A call was admitted: opens its span.
+/// A call was admitted: opens its span. Without anybody who listens, and with nothing
+/// to say, that is a comparison.
+#[inline(always)]
 pub(crate) fn admitted(
+    call: &Call,
+    reserved: Usd,
+    would_deny: Option<&Denial>,
+    would_use: Option<&str>,
+) -> Span {
+    match is_heard() || would_deny.is_some() || would_use.is_some() {
+        true => tell_admitted(call, reserved, would_deny, would_use),
+        false => Span::none(),
+    }
+}
+
+#[inline]
+fn is_heard() -> bool {
+    LevelFilter::current() >= LevelFilter::DEBUG
+}
+
+#[inline(never)]
+fn tell_admitted(
     call: &Call,
     reserved: Usd,
     would_deny: Option<&Denial>,
@@ -67,7 +87,15 @@ pub(crate) fn not_sent(error: &Error) {
 }
 
 /// A call has settled.
+#[inline(always)]
 pub(crate) fn settled(span: &Span, provider: &Provider, seen: &Observed, settled: &Settled) {
+    if is_heard() {
+        tell_settled(span, provider, seen, settled);
+    }
+}
+
+#[inline(never)]
+fn tell_settled(span: &Span, provider: &Provider, seen: &Observed, settled: &Settled) {
     if !span.is_disabled() {
         if let Some(model) = &seen.model {
             span.record("gen_ai.response.model", model.as_str());

@@ -40,8 +40,11 @@ impl Price {
         let anything = asked.tier.is_some_and(|name| self.billed_as(Tier::named(name)).is_none())
             && asked.tier != Some("auto");
         let region = asked.region();
+        // Every request may end on the list price, the first sheet.
         let reachable = self.sheets.iter().filter(|sheet| {
-            (anything || asked.permits(sheet.tier)) && sheet.holds_for(input_tokens)
+            !sheet.is_cheaper
+                && (anything || asked.permits(sheet.tier))
+                && sheet.holds_for(input_tokens)
         });
         let most = reachable.map(|Sheet { rates, .. }| {
             let tokens = rates.tokens_at_most(input_tokens, output_tokens, asked.media);
@@ -85,7 +88,7 @@ impl Price {
 
     /// The tier whose sheets a tier is billed on; `None` for the dearest of all.
     fn billed_as(&self, tier: Tier) -> Option<Tier> {
-        if self.tiers().any(|priced| priced == tier) {
+        if tier == Tier::Default || self.tiers().any(|priced| priced == tier) {
             return Some(tier);
         }
         (!matches!(tier, Tier::Fast | Tier::Unknown)).then_some(Tier::Default)

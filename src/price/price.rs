@@ -39,6 +39,9 @@ pub(super) struct Sheet {
     pub(super) tier: Tier,
     pub(super) above: u64,
     pub(super) rates: Rates,
+    /// Whether the list price is at least as dear in everything, so that this sheet
+    /// never is the most a call can cost.
+    pub(super) is_cheaper: bool,
 }
 
 pub(super) const PICOS_PER_NANO: u64 = 1_000;
@@ -141,12 +144,12 @@ impl Price {
     }
 
     pub(super) fn from_rates(rates: Rates) -> Self {
-        let first = Sheet { tier: Tier::Default, above: 0, rates };
+        let first = Sheet { tier: Tier::Default, above: 0, rates, is_cheaper: false };
         Self { sheets: SmallVec::from_iter([first]), regional_percent: SAME }
     }
 
     pub(super) fn with_rates(self, tier: Tier, above: u64, rates: Rates) -> Self {
-        self.with_sheets([Sheet { tier, above, rates }])
+        self.with_sheets([Sheet { tier, above, rates, is_cheaper: false }])
     }
 
     fn with_sheets(mut self, sheets: impl IntoIterator<Item = Sheet>) -> Self {
@@ -155,12 +158,22 @@ impl Price {
             self.sheets.push(sheet);
         }
         self.sheets.sort_by_key(|sheet| (sheet.tier, sheet.above));
-        self
+        self.compared()
     }
 
     fn with(mut self, change: impl FnOnce(&mut Rates)) -> Self {
         if let Some(sheet) = self.sheets.first_mut() {
             change(&mut sheet.rates);
+        }
+        self.compared()
+    }
+
+    /// Finds out which sheets are cheaper than the list price, once for all calls.
+    fn compared(mut self) -> Self {
+        if let Some((list, others)) = self.sheets.split_first_mut() {
+            for other in others {
+                other.is_cheaper = other.rates.cost_no_more_than(&list.rates);
+            }
         }
         self
     }

@@ -129,6 +129,22 @@ impl Rates {
         if media { text.max(self.audio_output()) } else { text }
     }
 
+    /// Whether no call can cost more at these rates than at others.
+    pub(super) fn cost_no_more_than(&self, other: &Self) -> bool {
+        let most = |rates: &Self| {
+            let (text, media) = (false, true);
+            [
+                rates.dearest_input(text),
+                rates.dearest_input(media),
+                rates.dearest_output(text),
+                rates.dearest_output(media),
+                rates.request,
+                rates.search,
+            ]
+        };
+        most(self).iter().zip(most(other)).all(|(own, other)| *own <= other)
+    }
+
     /// The dearest token rate, and the dearest rate of a piece.
     pub(super) fn dearest(&self) -> (u64, u64) {
         let token = self.dearest_input(true).max(self.dearest_output(true));
