@@ -27,6 +27,13 @@ pub(crate) fn within<T>(policy: &Policy, call: impl FnOnce() -> T) -> T {
 }
 
 /// Whether an outer layer of the policy's workspace and store is making this call.
-pub(crate) fn is_within(policy: &Policy) -> bool {
-    CALLING.get() == policy.workspace_mark()
+///
+/// One decision is good for one call: a service in between that makes two through
+/// governed clients has the second one decided.
+pub(crate) fn take(policy: &Policy) -> bool {
+    let is_within = CALLING.get() == policy.workspace_mark();
+    if is_within {
+        CALLING.set(0);
+    }
+    is_within
 }

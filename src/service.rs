@@ -64,12 +64,18 @@ where
         // The clone is not ready: the service that is goes with the call.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        // An outer layer of the same workspace has decided this call already.
-        if self.policy.settings().mode() == Mode::Off || nested::is_within(&self.policy) {
-            return ResponseFuture::pass(inner, self.carrier.clone(), self.policy.clone(), request);
+        let (carrier, policy) = (self.carrier.clone(), self.policy.clone());
+        if policy.settings().mode() == Mode::Off {
+            return ResponseFuture::pass(inner, carrier, policy, request);
+        }
+        // An outer layer of the same workspace has decided this call already, also for
+        // layers further in.
+        if nested::take(&policy) {
+            let pass = || ResponseFuture::pass(inner, carrier, policy, request);
+            return nested::within(&self.policy, pass);
         }
         // Now, because the future may be polled by another task.
         let labels = labels::current().over(&self.carrier.labels(&request));
-        ResponseFuture::govern(inner, self.carrier.clone(), self.policy.clone(), labels, request)
+        ResponseFuture::govern(inner, carrier, policy, labels, request)
     }
 }

@@ -234,3 +234,35 @@ async fn what_an_inner_layer_denies_costs_nothing_in_the_outer_one() {
     assert!(matches!(&error, Error::Denied(denial) if denial.rule() == "per_user_budget"));
     assert_eq!(spent(&company).await, Usd::ZERO);
 }
+
+/// Makes a call of its own before it passes one on.
+#[derive(Clone)]
+struct Router<S>(S);
+
+impl<S: tower::Service<Request<Body>>> tower::Service<Request<Body>> for Router<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> S::Future {
+        drop(self.0.call(chat(FLAT)));
+        self.0.call(request)
+    }
+}
+
+#[tokio::test]
+async fn one_decision_of_an_outer_layer_is_good_for_one_call() {
+    let policy = policy().rule(VelocityLimit::new(1, Duration::from_secs(60))).build().unwrap();
+    let layer = || DriftlockLayer::new(policy.clone());
+    let governed = ServiceBuilder::new().layer(layer()).service(StandIn::new());
+    let client = ServiceBuilder::new().layer(layer()).service(Router(governed));
+    // The call on the side passed on the outer decision; the one behind it is a second.
+    assert!(send(&client, chat(FLAT)).await.unwrap_err().denial().is_some());
+}

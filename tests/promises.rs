@@ -802,3 +802,13 @@ async fn new_prices_hold_for_the_next_call_and_not_for_those_in_flight() {
     send(&client, chat(FLAT)).await.unwrap();
     assert_eq!(spent(&policy).await, usd("1.065"));
 }
+
+#[tokio::test]
+async fn a_model_without_a_price_is_told_as_that_even_when_the_budget_is_overdrawn() {
+    let policy = policy().rule(MonthlyBudget::new(Usd::dollars(1))).build().unwrap();
+    let month = Window::month(Zone::UTC);
+    policy.add_spend(&Scope::Workspace, month, Usd::dollars(2), "opening balance").await.unwrap();
+    let client = client(&policy, &StandIn::new());
+    let error = send(&client, chat("acme-chat-1")).await.unwrap_err();
+    assert_eq!(error.denial().unwrap().kind(), DenialKind::UnknownPrice);
+}

@@ -280,7 +280,14 @@ impl Policy {
         if progress.limits.is_empty() && progress.claims.is_empty() {
             return None;
         }
-        let booking = self.book(call, progress).ok()?;
+        let mut booking = self.book(call, progress).ok()?;
+        // What asks for nothing, as the cost of a call without a price, is not in its way.
+        booking
+            .limits
+            .to_mut()
+            .iter_mut()
+            .filter(|limit| limit.ask == 0)
+            .for_each(|limit| limit.limit = u64::MAX);
         let refusal = store.peek(&self.hold(&booking, call))?;
         Some(self.exceeded(&booking, refusal))
     }
