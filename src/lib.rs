@@ -100,7 +100,7 @@ pub use labels::{CaptureLayer, Labels};
 pub use layer::DriftlockLayer;
 pub use policy::{
     BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Permit, Policy,
-    PolicyBuilder, Receipt, Settings, Spend, Stats, UnknownPrice,
+    PolicyBuilder, Receipt, Settings, Spend, SpendError, Stats, UnknownPrice,
 };
 pub use price::{Asked, Entry, EntryId, Overlay, Price, PriceBook, PriceError, Region, Tier};
 pub use provider::{Endpoint, Format, Route, Routes};

@@ -7,7 +7,7 @@ use super::{
     decide::{Flow, Progress},
     plan::Plan,
     pricing::Prices,
-    status::Tally,
+    status::{SpendError, Tally},
 };
 use crate::{
     call::{BoxFuture, Call, Counters, Used},
@@ -242,9 +242,12 @@ impl Inner {
         unit: Unit,
         window: Window,
         at: Timestamp,
-    ) -> Result<Used, crate::store::StoreError> {
+    ) -> Result<Used, SpendError> {
         let (key, value) = self.counter_key(scope, unit, window);
         let store = self.store.get();
+        if !store.knows(&key) {
+            return Err(SpendError::NotCounted { scope: scope.clone(), window });
+        }
         let reading = store.read(store.counter(&key), value, at).await?;
         Ok(Used {
             settled: Amount::of(unit, reading.settled),

@@ -47,4 +47,4 @@ pub use receipt::Receipt;
 pub use settings::{
     InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Settings, UnknownPrice,
 };
-pub use status::{Spend, Stats};
+pub use status::{Spend, SpendError, Stats};

@@ -94,6 +94,9 @@ impl Permit {
         };
         // A subscriber is code of others: from here on the permit guards the reservation.
         let (would_deny, would_use) = (progress.would_deny.take(), progress.would_use.take());
+        if would_deny.is_some() {
+            permit.policy.tally.count_would_deny();
+        }
         permit.span =
             telemetry::admitted(call, reserved, would_deny.as_ref(), would_use.as_deref());
         permit.receipt = permit.policy.settings.receipts.then(|| {

@@ -101,9 +101,7 @@ impl Permit {
 
     fn report(&self, cost: Usd, how: SettledHow) {
         let settled = Settled { cost, reserved: self.reserved, how, usage: self.seen.usage };
-        if how == SettledHow::Estimated {
-            self.policy.tally.count_estimated();
-        }
+        self.policy.tally.count_settled(how);
         if let Some(receipt) = self.receipt() {
             receipt.settle(settled);
         }

@@ -1,12 +1,16 @@
 //! Looking at and correcting what a policy has counted.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use super::Policy;
 use crate::{
     call::{Bound, Used},
     claim::{Amount, Scope, Unit},
     clock::Timestamp,
+    settled::SettledHow,
     store::{Adjustment, StoreError},
     telemetry,
     usd::Usd,
@@ -27,6 +31,13 @@ pub struct Spend {
     pub resets_at: Option<Timestamp>,
 }
 
+impl Spend {
+    /// Settled plus reserved.
+    pub fn total(&self) -> Usd {
+        self.settled.saturating_add(self.reserved)
+    }
+}
+
 impl From<Used> for Spend {
     fn from(used: Used) -> Self {
         let usd = |amount| match amount {
@@ -34,6 +45,44 @@ impl From<Used> for Spend {
             Amount::Calls(_) => Usd::ZERO,
         };
         Self { settled: usd(used.settled), reserved: usd(used.reserved), resets_at: used.resets_at }
+    }
+}
+
+/// Spend could not be told or changed.
+///
+/// For an example see [`Policy::spend`](crate::Policy::spend).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpendError {
+    /// No rule looks at this window of this scope, so it is not counted.
+    NotCounted {
+        /// For whom.
+        scope: Scope,
+        /// Over which time.
+        window: Window,
+    },
+    /// The store did not answer.
+    Store(StoreError),
+}
+
+impl fmt::Display for SpendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotCounted { scope, window } => write!(
+                f,
+                "nothing counts the spend of {scope} {window}: the month (UTC) of the workspace, of users \
+                 and of tracked labels is always counted, anything else if a rule looks at it"
+            ),
+            Self::Store(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl std::error::Error for SpendError {}
+
+impl From<StoreError> for SpendError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -51,6 +100,12 @@ pub struct Stats {
     pub unlabelled: u64,
     /// Settled at the estimate because no usage was reported.
     pub estimated: u64,
+    /// Settled without the answer having been read to its end.
+    pub abandoned: u64,
+    /// Settled after a failure that leaves open whether the call was billed.
+    pub ambiguous: u64,
+    /// While observing: admitted although a rule would have denied it.
+    pub would_deny: u64,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +115,9 @@ pub(crate) struct Tally {
     denied: AtomicU64,
     unlabelled: AtomicU64,
     estimated: AtomicU64,
+    abandoned: AtomicU64,
+    ambiguous: AtomicU64,
+    would_deny: AtomicU64,
     warned: AtomicBool,
 }
 
@@ -76,8 +134,19 @@ impl Tally {
         self.denied.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_estimated(&self) {
-        self.estimated.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_would_deny(&self) {
+        self.would_deny.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the ends that a person may want to look at.
+    pub(super) fn count_settled(&self, how: SettledHow) {
+        let count = match how {
+            SettledHow::Estimated => &self.estimated,
+            SettledHow::Abandoned => &self.abandoned,
+            SettledHow::Ambiguous => &self.ambiguous,
+            SettledHow::Actual | SettledHow::Refused | SettledHow::NotSent => return,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts, and warns the first time.
@@ -96,7 +165,7 @@ impl Policy {
     /// counted; another window is counted if a rule looks at it.
     ///
     /// # Errors
-    /// [`StoreError`] if the store does not answer.
+    /// [`SpendError`] if nothing counts this, or the store does not answer.
     ///
     /// # Example
     /// ```
@@ -110,7 +179,7 @@ impl Policy {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn spend(&self, scope: &Scope, window: Window) -> Result<Spend, StoreError> {
+    pub async fn spend(&self, scope: &Scope, window: Window) -> Result<Spend, SpendError> {
         let now = self.0.clock.now();
         self.0.read(scope, Unit::Cost, window, now).await.map(Spend::from)
     }
@@ -118,14 +187,14 @@ impl Policy {
     /// Adds spend that driftlock did not see, an opening balance for example.
     ///
     /// # Errors
-    /// [`StoreError`] if the store does not answer.
+    /// [`SpendError`] if nothing counts this, or the store does not answer.
     pub async fn add_spend(
         &self,
         scope: &Scope,
         window: Window,
         amount: Usd,
         reason: &str,
-    ) -> Result<Spend, StoreError> {
+    ) -> Result<Spend, SpendError> {
         let delta = i64::try_from(amount.as_nanos()).unwrap_or(i64::MAX);
         self.adjust(scope, window, delta, reason).await
     }
@@ -134,14 +203,14 @@ impl Policy {
     /// fall below zero, and what calls in flight hold is not touched.
     ///
     /// # Errors
-    /// [`StoreError`] if the store does not answer.
+    /// [`SpendError`] if nothing counts this, or the store does not answer.
     pub async fn remove_spend(
         &self,
         scope: &Scope,
         window: Window,
         amount: Usd,
         reason: &str,
-    ) -> Result<Spend, StoreError> {
+    ) -> Result<Spend, SpendError> {
         let delta = i64::try_from(amount.as_nanos()).unwrap_or(i64::MAX);
         self.adjust(scope, window, -delta, reason).await
     }
@@ -152,9 +221,12 @@ impl Policy {
         window: Window,
         delta: i64,
         reason: &str,
-    ) -> Result<Spend, StoreError> {
+    ) -> Result<Spend, SpendError> {
         let (key, value) = self.0.counter_key(scope, Unit::Cost, window);
         let store = self.0.store.get();
+        if !store.knows(&key) {
+            return Err(SpendError::NotCounted { scope: scope.clone(), window });
+        }
         let at = self.0.clock.now();
         let counter = store.counter(&key);
         let reading = store.adjust(Adjustment { counter, value, delta, reason, at }).await?;
@@ -164,6 +236,11 @@ impl Policy {
             reserved: Usd::nanos(reading.reserved),
             resets_at: reading.resets_at,
         })
+    }
+
+    /// The time, by the policy's clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// How many calls it has seen.
@@ -176,6 +253,9 @@ impl Policy {
             denied: read(&tally.denied),
             unlabelled: read(&tally.unlabelled),
             estimated: read(&tally.estimated),
+            abandoned: read(&tally.abandoned),
+            ambiguous: read(&tally.ambiguous),
+            would_deny: read(&tally.would_deny),
         }
     }
 }

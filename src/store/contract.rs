@@ -39,6 +39,12 @@ pub trait Store: Send + Sync + 'static {
     /// Called when a policy is built, and for claims of custom rules.
     fn counter(&self, key: &CounterKey) -> CounterId;
 
+    /// Whether anybody ever asked for this counter, so that it has been counting.
+    /// Defaults to yes.
+    fn knows(&self, _key: &CounterKey) -> bool {
+        true
+    }
+
     /// Books all charges if every limit leaves room for them.
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>>;
 

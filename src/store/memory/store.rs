@@ -177,6 +177,10 @@ impl Store for MemoryStore {
         self.lock().counter(key)
     }
 
+    fn knows(&self, key: &CounterKey) -> bool {
+        self.lock().meanings.number(key).is_some()
+    }
+
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>> {
         Answer::ready(self.reserve_now(&hold))
     }
