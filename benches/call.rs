@@ -8,6 +8,7 @@
 //! ```text
 //! cargo bench --bench call
 //! ```
+#![allow(clippy::expect_used)] // a benchmark that cannot run should say so
 
 mod support;
 

@@ -9,6 +9,7 @@
 //! cargo bench --bench decision            # a few minutes
 //! cargo bench --bench decision -- --quick # a few seconds, less exact
 //! ```
+#![allow(clippy::expect_used)] // a benchmark that cannot run should say so
 
 mod support;
 

@@ -16,7 +16,13 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{meter::Meter, policy::Permit, provider::Observer, screen::Screen, sse::Events};
+use crate::{
+    meter::Meter,
+    policy::Permit,
+    provider::{Format, Observer},
+    screen::Screen,
+    sse::Events,
+};
 
 pin_project! {
     /// A response body whose usage is metered as it passes.
@@ -55,17 +61,17 @@ pin_project! {
     }
 }
 
-/// How a response is to be read.
-#[derive(Debug)]
+/// How a response is to be read. What reads it is large, and made where it stays.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     /// Not at all, as one that is compressed; the meter learns only how it ended.
     Unobserved,
     /// As one JSON document.
-    Json(Observer),
+    Json(Format),
     /// As a stream of events.
     Sse {
-        /// Reads the data of the events.
-        observer: Observer,
+        /// In what the data of the events is written.
+        format: Format,
         /// Whether the caller must not see a chunk that only tells usage.
         hide: bool,
     },
@@ -88,18 +94,20 @@ where
     /// Reads `body` as `mode` says and tells `meter`. A body that is empty from the
     /// start completes at once, since nobody may ever poll it.
     pub(crate) fn new(body: B, mode: Mode, meter: Option<M>) -> Self {
-        let mut watch = match mode {
+        let watch = match mode {
             Mode::Unobserved => Watch::Nothing,
-            Mode::Json(observer) => Watch::Json(observer),
-            Mode::Sse { observer, hide: false } => Watch::Events(Events::new(observer)),
-            Mode::Sse { observer, hide: true } => Watch::Hidden(Screen::new(Events::new(observer))),
+            Mode::Json(format) => Watch::Json(format.observer()),
+            Mode::Sse { format, hide: false } => Watch::Events(Events::new(format.observer())),
+            Mode::Sse { format, hide: true } => {
+                Watch::Hidden(Screen::new(Events::new(format.observer())))
+            }
         };
-        let mut meter = meter;
-        if body.is_end_stream() {
-            watch.finish(&mut meter);
-            complete(&mut meter);
+        let mut metered = Self { inner: body, watch, meter, last: None, has_ended: false };
+        if metered.inner.is_end_stream() {
+            metered.watch.finish(&mut metered.meter);
+            complete(&mut metered.meter);
         }
-        Self { inner: body, watch, meter, last: None, has_ended: false }
+        metered
     }
 }
 

@@ -197,8 +197,10 @@ pub struct Needs {
     pub schema: bool,
 }
 
+// The builder's methods take and give a large value: inlined, it stays where it is.
 impl Call {
     /// A call with empty input, one choice and no stated output maximum.
+    #[inline]
     pub fn new(provider: Provider, operation: Operation, model: impl Into<SmolStr>) -> Self {
         Self {
             provider,
@@ -224,6 +226,7 @@ impl Call {
 
     /// How large the input is. Defaults to empty.
     #[must_use]
+    #[inline]
     pub fn with_input(mut self, input: Input) -> Self {
         self.input = input;
         self
@@ -231,6 +234,7 @@ impl Call {
 
     /// The most output tokens asked for, per choice. Defaults to none stated.
     #[must_use]
+    #[inline]
     pub fn with_max_output_tokens(mut self, tokens: u64) -> Self {
         self.max_output_tokens = Some(tokens);
         self
@@ -238,6 +242,7 @@ impl Call {
 
     /// How many answers are asked for. Defaults to 1.
     #[must_use]
+    #[inline]
     pub fn with_choices(mut self, choices: u64) -> Self {
         self.choices = choices;
         self
@@ -245,6 +250,7 @@ impl Call {
 
     /// Whether the answer is streamed. Defaults to no.
     #[must_use]
+    #[inline]
     pub fn with_streaming(mut self, streaming: bool) -> Self {
         self.streaming = streaming;
         self
@@ -252,6 +258,7 @@ impl Call {
 
     /// What the model must be able to do. Defaults to nothing special.
     #[must_use]
+    #[inline]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = needs;
         self
@@ -260,6 +267,7 @@ impl Call {
     /// Why the input cannot be known from the request, as `"server tools"`.
     /// Defaults to it being known.
     #[must_use]
+    #[inline]
     pub fn with_open_ended(mut self, why: &'static str) -> Self {
         self.open_ended = Some(why);
         self
@@ -267,6 +275,7 @@ impl Call {
 
     /// Other models the provider may fall back to. Defaults to none.
     #[must_use]
+    #[inline]
     pub fn with_fallback_models(mut self, models: Vec<SmolStr>) -> Self {
         self.fallback_models = models;
         self
@@ -274,6 +283,7 @@ impl Call {
 
     /// The service tier asked for, as `"flex"`. Defaults to none stated.
     #[must_use]
+    #[inline]
     pub fn with_service_tier(mut self, tier: impl Into<SmolStr>) -> Self {
         self.service_tier = Some(tier.into());
         self
@@ -281,6 +291,7 @@ impl Call {
 
     /// Labels. Defaults to none.
     #[must_use]
+    #[inline]
     pub fn with_labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
@@ -288,6 +299,7 @@ impl Call {
 
     /// The JSON body that was or will be sent, for rules that look into it.
     #[must_use]
+    #[inline]
     pub fn with_body(mut self, body: Bytes) -> Self {
         self.body = body;
         self

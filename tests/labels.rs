@@ -171,8 +171,9 @@ async fn a_tracked_label_is_counted_without_a_rule() {
     send(&client, call).await.unwrap();
     let month = Window::month(Zone::UTC);
     let search = policy.spend(&Scope::label("team", "search"), month).await.unwrap();
-    let free = policy.spend(&Scope::label("plan", "free"), month).await.unwrap();
-    assert_eq!((search.settled, free.settled), (usd("0.065"), Usd::ZERO));
+    assert_eq!(search.settled, usd("0.065"));
+    let free = policy.spend(&Scope::label("plan", "free"), month).await.unwrap_err();
+    assert!(matches!(free, driftlock::SpendError::NotCounted { .. }), "{free}");
 }
 
 // ── layers within layers ──

@@ -91,11 +91,11 @@ impl Body for Frames {
 }
 
 pub(super) fn json() -> Mode {
-    Mode::Json(Observer::openai_chat())
+    Mode::Json(Format::OpenAiChat)
 }
 
 pub(super) fn sse(hide: bool) -> Mode {
-    Mode::Sse { observer: Observer::openai_chat(), hide }
+    Mode::Sse { format: Format::OpenAiChat, hide }
 }
 
 const DOCUMENT: &str = r#"{"model":"m","usage":{"prompt_tokens":3,"completion_tokens":4}}"#;

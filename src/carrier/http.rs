@@ -214,9 +214,9 @@ pub(super) fn meter<B: Body<Data = Bytes>>(
         crate::telemetry::encoded_response();
         Mode::Unobserved
     } else if is_event_stream(response.headers()) {
-        Mode::Sse { observer: reply.format.observer(), hide: reply.hides_usage }
+        Mode::Sse { format: reply.format, hide: reply.hides_usage }
     } else {
-        Mode::Json(reply.format.observer())
+        Mode::Json(reply.format)
     };
     let hides = matches!(mode, Mode::Sse { hide: true, .. });
     let mut response = response.map(|body| MeteredBody::new(body, mode, Some(permit)));
