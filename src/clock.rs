@@ -54,6 +54,12 @@ impl Timestamp {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// This moment, or the next full second.
+    pub(crate) fn ceil_second(self) -> Self {
+        const SECOND: u64 = 1_000_000_000;
+        Self(self.0.div_ceil(SECOND).saturating_mul(SECOND))
+    }
+
     pub(crate) fn to_jiff(self) -> jiff::Timestamp {
         // u64 nanoseconds end in 2554, jiff's range in 9999.
         jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or(jiff::Timestamp::MAX)

@@ -79,7 +79,7 @@ pub enum DenialKind {
     MissingUser,
     /// A custom rule said no.
     Custom,
-    /// A rule panicked, failed or took longer than its time limit.
+    /// A rule panicked or took longer than its time limit.
     RuleFailed,
     /// The store that holds the counters did not answer.
     StoreOutage,
@@ -118,6 +118,7 @@ fn window_words<S: Serializer>(window: &Option<Window>, serializer: S) -> Result
 /// For an example see [`Denial`](crate::Denial).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Retry {
     /// At this time there is room, if nobody else takes it.
     At(Timestamp),
@@ -153,7 +154,8 @@ impl Denial {
         self.0.retry
     }
 
-    /// How long to wait from `now`, where a time is known.
+    /// How long to wait from `now`, where a time is known. For a `Retry-After` header
+    /// round up; for calls held up only by others in flight, a second is a good guess.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self.0.retry {
             Retry::At(time) => Some(time.since(now)),
@@ -170,6 +172,12 @@ impl Denial {
     /// scopes or names of rules.
     pub fn public_message(&self) -> String {
         let what = match self.0.kind {
+            DenialKind::Budget | DenialKind::Velocity if self.0.retry == Retry::Never => {
+                "This call is larger than what may be spent"
+            }
+            DenialKind::Budget if self.0.retry == Retry::WhenInFlightSettles => {
+                "The budget for AI calls is held by other calls"
+            }
             DenialKind::Budget => "The budget for AI calls is used up",
             DenialKind::Velocity => "Too many AI calls in a short time",
             DenialKind::TooExpensive => "This call is larger than a single call may be",
@@ -183,7 +191,7 @@ impl Denial {
             DenialKind::RuleFailed | DenialKind::StoreOutage => "The call could not be checked",
         };
         match self.0.retry {
-            Retry::At(time) => format!("{what}; try again after {time}."),
+            Retry::At(time) => format!("{what}; try again after {}.", time.ceil_second()),
             Retry::WhenInFlightSettles => format!("{what}; try again shortly."),
             Retry::Never => format!("{what}."),
         }

@@ -94,6 +94,9 @@ impl Error {
     }
 }
 
+/// A chain of causes longer than this says nothing new.
+const MOST_CAUSES: usize = 8;
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The whole story in one line: many programs log only the outermost error.
@@ -103,7 +106,11 @@ impl fmt::Display for Error {
             Self::Store(error) => {
                 write!(f, "not sent: the store of budgets did not answer: {error}")
             }
-            Self::Inner(error) => write!(f, "the call failed: {error}"),
+            Self::Inner(error) => {
+                write!(f, "the call failed: {error}")?;
+                let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+                causes.take(MOST_CAUSES).try_for_each(|cause| write!(f, ": {cause}"))
+            }
         }
     }
 }

@@ -202,9 +202,7 @@ where
                 telemetry::passed(&why);
                 return Ok(Next::Send(request, None));
             }
-            return Err(
-                policy.refuse(Deny::of_kind(DenialKind::Unmeterable, why).by("unmeterable"))
-            );
+            return Err(policy.refuse(unmeterable(&why).by("unmeterable")));
         }
         Intake::Call { endpoint, uri, body, request } => (endpoint, uri, body, request),
     };
@@ -237,6 +235,14 @@ where
             Ok(Next::Await(decision, parts))
         }
     }
+}
+
+fn unmeterable(why: &str) -> Deny {
+    let reason = format!(
+        "{why}; say what it is with `Routes` (`.free_at(…)`, `.metered_at(…)`), or send what cannot be \
+         metered with `.on_unreadable(OnUnreadable::Pass)`"
+    );
+    Deny::of_kind(DenialKind::Unmeterable, reason)
 }
 
 /// Makes the request that is sent: the original one, unless a rule changed the call

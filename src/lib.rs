@@ -111,6 +111,8 @@ pub use rule::{
 };
 pub use service::Driftlock;
 pub use settled::{Settled, SettledHow};
+/// The string of names and labels: short ones are kept inline. From the crate of this name.
+pub use smol_str::SmolStr;
 pub use store::{MemoryStore, StoreError};
 pub use unreadable::Unreadable;
 pub use usage::Usage;

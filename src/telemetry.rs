@@ -145,6 +145,11 @@ pub(crate) fn forgetful(rule: &str, workspace: &str) {
          process only; `.ephemeral_ok()` says that this is meant");
 }
 
+/// A policy is built that denies nothing.
+pub(crate) fn not_enforcing(mode: &dyn std::fmt::Debug, by_environment: bool) {
+    warn!(target: "driftlock", { ?mode, by_environment }, "limits are not enforced in this mode");
+}
+
 /// The price book is older than it should be.
 pub(crate) fn stale_prices(as_of: &str) {
     warn!(target: "driftlock", { as_of }, "the price book is more than 90 days old");

@@ -94,18 +94,27 @@ pub(super) fn read<B: Body>(
     let endpoint = match route {
         Route::Metered(endpoint) => endpoint,
         Route::Free => return known(Ok(Intake::Free(request))),
-        Route::Unmeterable(why) => return known(Ok(Intake::Unmeterable { why, request })),
+        Route::Unmeterable(why) => {
+            let why = unmeterable(&request, why);
+            return known(Ok(Intake::Unmeterable { why, request }));
+        }
     };
     if let Some(encoding) = encoding(request.headers()) {
         return known(match settings.passes_unreadable() {
-            true => Ok(Intake::Unmeterable { why: "the request body is compressed", request }),
+            true => {
+                let why = unmeterable(&request, "the request body is compressed");
+                Ok(Intake::Unmeterable { why, request })
+            }
             false => Err(Unreadable::Encoded { encoding }.into()),
         });
     }
     let cap = settings.body_cap();
     if request.body().size_hint().lower() > cap {
         return known(match settings.passes_unreadable() {
-            true => Ok(Intake::Unmeterable { why: "the request body is too large", request }),
+            true => {
+                let why = unmeterable(&request, "the request body is too large");
+                Ok(Intake::Unmeterable { why, request })
+            }
             false => Err(Unreadable::TooLarge { cap }.into()),
         });
     }
@@ -171,6 +180,12 @@ where
             Err(_) => return Poll::Ready(Err(Unreadable::Trailers)),
         }
     }
+}
+
+/// Says where a request was going, but not with which query, which may hold a key.
+fn unmeterable<B>(request: &Request<B>, why: &str) -> String {
+    let (method, uri) = (request.method(), request.uri());
+    format!("{method} {}{} cannot be metered: {why}", uri.host().unwrap_or_default(), uri.path())
 }
 
 /// The labels that travel with a request.

@@ -119,8 +119,8 @@ pub enum Intake<Req> {
     },
     /// A call that may be sent only if the policy lets unmetered calls pass.
     Unmeterable {
-        /// Why it cannot be metered.
-        why: &'static str,
+        /// Why it cannot be metered, and where it was going.
+        why: String,
         /// The request, whole.
         request: Req,
     },

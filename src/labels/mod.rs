@@ -2,9 +2,10 @@
 //!
 //! Labels reach a policy in three ways, strongest first, key by key: on the
 //! request (an [`http::Extensions`] entry), from the task's [`scope()`], from the
-//! policy's defaults. A task-local does not cross `tower::buffer::Buffer` or
-//! `tokio::spawn`; [`CaptureLayer`], put outermost, carries it along with the
-//! request.
+//! policy's defaults. A task-local does not cross `tower::buffer::Buffer`:
+//! [`CaptureLayer`], put outermost, carries it along with the request. Nor does it
+//! cross `tokio::spawn`: there hand it on, with
+//! `tokio::spawn(labels::scope(labels::current(), task))`.
 //!
 //! Labels from a caller's headers are only as true as the caller: take them
 //! behind authentication.

@@ -323,7 +323,11 @@ impl PolicyBuilder {
     /// # Errors
     /// [`BuildError`] says which rule or setting cannot work.
     pub fn build(mut self) -> Result<Policy, BuildError> {
-        self.settings.mode = mode_from(std::env::var(MODE_VARIABLE).ok(), self.settings.mode)?;
+        let chosen = self.settings.mode;
+        self.settings.mode = mode_from(std::env::var(MODE_VARIABLE).ok(), chosen)?;
+        if self.settings.mode != Mode::Enforce {
+            telemetry::not_enforcing(&self.settings.mode, self.settings.mode != chosen);
+        }
         self.settings.default_labels.check().map_err(BuildError::Labels)?;
         if self.steps.len() > MOST_RULES {
             return Err(BuildError::TooMany);

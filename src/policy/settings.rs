@@ -24,6 +24,7 @@ use crate::{
 ///
 /// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// Denies and rewrites; the default.
     #[default]
