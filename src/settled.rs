@@ -11,7 +11,9 @@ use crate::{usage::Usage, usd::Usd};
 /// use driftlock::{Policy, SettledHow};
 ///
 /// let policy = Policy::builder()
-///     .on_settled(|settled| {
+///     .on_settled(|settled, receipt| {
+///         let user = receipt.labels().user().unwrap_or("nobody");
+///         println!("{user} spent {} on {}", settled.cost, receipt.model());
 ///         if settled.how == SettledHow::Estimated {
 ///             eprintln!("no usage for a call of about {}", settled.cost);
 ///         }

@@ -59,6 +59,7 @@ fn tell_admitted(
         gen_ai.response.model = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
+        driftlock.user = call.user(),
         driftlock.cost_nanos = Empty,
     );
     debug!(target: "driftlock", parent: &span, { driftlock.requested_model = call.requested_model(), driftlock.reserved_nanos = reserved.as_nanos(), driftlock.bound = call.estimate().map_or("unpriced", |estimate| estimate.bound.name()) }, "admitted");
@@ -75,7 +76,7 @@ fn tell_admitted(
 pub(crate) fn refused(call: &Call, error: &Error) {
     match error {
         Error::Denied(denial) => {
-            info!(target: "driftlock", { gen_ai.provider.name = call.provider().name(), gen_ai.request.model = call.model(), driftlock.rule = denial.rule(), %denial }, "denied")
+            info!(target: "driftlock", { gen_ai.provider.name = call.provider().name(), gen_ai.request.model = call.model(), driftlock.user = call.user(), driftlock.rule = denial.rule(), %denial }, "denied")
         }
         other => warn!(target: "driftlock", { error = %other }, "refused"),
     }

@@ -404,7 +404,7 @@ fn a_callback_may_use_the_policy_it_belongs_to() {
     let (inside, calls) = (shared.clone(), Arc::new(AtomicUsize::new(0)));
     let count = calls.clone();
     let policy = builder
-        .on_settled(move |_| {
+        .on_settled(move |_, _| {
             if count.fetch_add(1, Ordering::Relaxed) < 3 {
                 let policy = inside.get().unwrap();
                 let mut permit = admit(policy).unwrap();

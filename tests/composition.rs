@@ -206,7 +206,7 @@ async fn a_timeout_further_in_leaves_open_what_was_billed() {
 async fn a_timeout_further_out_gives_the_call_up() {
     let how = Arc::new(std::sync::Mutex::new(Vec::new()));
     let tell = Arc::clone(&how);
-    let policy = policy().on_settled(move |settled| tell.lock().unwrap().push(settled.how));
+    let policy = policy().on_settled(move |settled, _| tell.lock().unwrap().push(settled.how));
     let policy = policy.build().unwrap();
     let client = ServiceBuilder::new()
         .layer(TimeoutLayer::new(SECOND))

@@ -700,7 +700,7 @@ async fn a_status_decides_what_an_answer_without_usage_costs() {
         });
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let tell = Arc::clone(&seen);
-        let policy = policy().on_settled(move |settled| tell.lock().unwrap().push(*settled));
+        let policy = policy().on_settled(move |settled, _| tell.lock().unwrap().push(*settled));
         let policy = policy.build().unwrap();
         send(&client(&policy, &provider), chat(FLAT)).await.unwrap();
         assert_eq!(spent(&policy).await, cost, "{status}");

@@ -897,7 +897,7 @@ fn a_callback_that_panics_does_no_harm_not_even_while_unwinding() {
     let (builder, _, store, _) = policy();
     let count = calls.clone();
     let policy = builder
-        .on_settled(move |_| {
+        .on_settled(move |_, _| {
             count.fetch_add(1, Ordering::Relaxed);
             panic!("a callback panicked");
         })

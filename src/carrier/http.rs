@@ -223,7 +223,7 @@ pub(super) fn meter<B: Body<Data = Bytes>>(
     mut permit: Permit,
 ) -> Response<MeteredBody<B>> {
     permit.answered(response.status().as_u16());
-    let receipt = permit.receipt().cloned();
+    let receipt = permit.sent_receipt().cloned();
     let reply = permit.reply();
     let mode = if encoding(response.headers()).is_some() {
         crate::telemetry::encoded_response();

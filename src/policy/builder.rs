@@ -10,7 +10,7 @@ use std::{
 use smol_str::SmolStr;
 
 use super::{
-    InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Policy, Settings,
+    InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Policy, Receipt, Settings,
     UnknownPrice,
     admit::{Inner, StoreHandle},
     plan::Plan,
@@ -311,9 +311,13 @@ impl PolicyBuilder {
         self
     }
 
-    /// Is told of every settled call, from wherever it settled, also from `drop`:
-    /// it should be quick and must not block.
-    pub fn on_settled(mut self, callback: impl Fn(&Settled) + Send + Sync + 'static) -> Self {
+    /// Is told of every settled call, with its receipt, from wherever it settled,
+    /// also from `drop`: it should be quick and must not block. Costs an allocation
+    /// for each call.
+    pub fn on_settled(
+        mut self,
+        callback: impl Fn(&Settled, &Receipt) + Send + Sync + 'static,
+    ) -> Self {
         self.settings.on_settled = Some(Arc::new(callback));
         self
     }

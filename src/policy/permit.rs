@@ -99,8 +99,10 @@ impl Permit {
         }
         permit.span =
             telemetry::admitted(call, reserved, would_deny.as_ref(), would_use.as_deref());
-        permit.receipt = permit.policy.settings.receipts.then(|| {
+        permit.receipt = permit.policy.settings.wants_receipts().then(|| {
             Receipt::new(ReceiptFacts {
+                provider: call.provider().clone(),
+                labels: call.labels().clone(),
                 requested_model: call.requested_model().into(),
                 model: call.model_name().clone(),
                 reserved,
@@ -141,9 +143,14 @@ impl Permit {
         self.bound
     }
 
-    /// The receipt, if the policy makes them.
+    /// The receipt, if the policy makes them: for responses, or for its callback.
     pub fn receipt(&self) -> Option<&Receipt> {
         self.receipt.as_ref()
+    }
+
+    /// The receipt, if it goes along with the response.
+    pub(crate) fn sent_receipt(&self) -> Option<&Receipt> {
+        self.receipt().filter(|_| self.policy.settings.sends_receipts())
     }
 
     /// The span of this call, with the `gen_ai.*` attributes known so far.

@@ -8,7 +8,13 @@ use std::{
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 
-use crate::{call::Bound, denial::Denial, settled::Settled, usd::Usd};
+use crate::{
+    call::{Bound, Provider},
+    denial::Denial,
+    labels::Labels,
+    settled::Settled,
+    usd::Usd,
+};
 
 /// What one admitted call asked for, reserved, and in the end cost.
 ///
@@ -39,6 +45,8 @@ struct Shared {
 /// What is known of a call when it is admitted.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiptFacts {
+    pub(crate) provider: Provider,
+    pub(crate) labels: Labels,
     pub(crate) requested_model: SmolStr,
     pub(crate) model: SmolStr,
     pub(crate) reserved: Usd,
@@ -56,6 +64,16 @@ impl Receipt {
         if self.0.settled.set(settled).is_ok() {
             self.0.done.notify_waiters();
         }
+    }
+
+    /// Whose API the call went to.
+    pub fn provider(&self) -> &Provider {
+        &self.0.facts.provider
+    }
+
+    /// The labels of the call: for whom it was.
+    pub fn labels(&self) -> &Labels {
+        &self.0.facts.labels
     }
 
     /// The model the caller asked for.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::Receipt;
 use crate::{
     error::{BoxError, Error},
     estimate::{OpenEnded, OutputBound},
@@ -128,7 +129,7 @@ pub enum OnOutage {
 }
 
 type Classifier = Arc<dyn Fn(&BoxError) -> bool + Send + Sync>;
-type OnSettled = Arc<dyn Fn(&Settled) + Send + Sync>;
+type OnSettled = Arc<dyn Fn(&Settled, &Receipt) + Send + Sync>;
 
 /// The settings of a policy, as [`PolicyBuilder`](crate::PolicyBuilder) collects
 /// them. Carriers read what they need through the getters.
@@ -201,6 +202,16 @@ impl Settings {
     /// Which requests are metered, free or unmeterable.
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Whether anybody looks at receipts.
+    pub(crate) fn wants_receipts(&self) -> bool {
+        self.receipts || self.on_settled.is_some()
+    }
+
+    /// Whether receipts go along with responses.
+    pub(crate) fn sends_receipts(&self) -> bool {
+        self.receipts
     }
 
     /// Whether what cannot be read is sent all the same.

@@ -104,12 +104,12 @@ impl Permit {
         self.policy.tally.count_settled(how);
         if let Some(receipt) = self.receipt() {
             receipt.settle(settled);
-        }
-        if let Some(on_settled) = &self.policy.settings.on_settled {
-            // A callback runs inside `drop`, where a second panic would abort.
-            let call = std::panic::AssertUnwindSafe(|| on_settled(&settled));
-            if std::panic::catch_unwind(call).is_err() {
-                telemetry::callback_panicked();
+            if let Some(on_settled) = &self.policy.settings.on_settled {
+                // A callback runs inside `drop`, where a second panic would abort.
+                let call = std::panic::AssertUnwindSafe(|| on_settled(&settled, receipt));
+                if std::panic::catch_unwind(call).is_err() {
+                    telemetry::callback_panicked();
+                }
             }
         }
         telemetry::settled(self.span(), &self.provider, &self.seen, &settled);

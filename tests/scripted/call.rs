@@ -108,6 +108,6 @@ pub fn policy() -> (PolicyBuilder, Ledger, Arc<MemoryStore>, ManualClock) {
         .clock(clock.clone())
         .receipts(true)
         .ephemeral_ok()
-        .on_settled(move |settled| notes.note(settled));
+        .on_settled(move |settled, _| notes.note(settled));
     (builder, ledger, store, clock)
 }
