@@ -14,7 +14,7 @@
 //! - **What came of a call**: [`Error`] and [`Denial`]; [`Receipt`] and [`Settled`]; [`Policy::spend`].
 //! - **Other request types**: [`carrier`]; **without a layer**: [`Policy::admit`].
 //! - **Other stores**: [`store`]; **time in tests**: [`ManualClock`].
-//! - **How it works**: [`design`].
+//! - **What it logs**: [`events`]. **How it works**: [`design`].
 //!
 //! # Example
 //! ```
@@ -39,13 +39,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
-/// The README's code compiles and runs.
+/// The README's code compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
 #[doc = include_str!("docs/design.md")]
 pub mod design {}
+
+#[doc = include_str!("docs/events.md")]
+pub mod events {}
 
 // ground: words
 mod call;

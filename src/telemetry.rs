@@ -1,11 +1,6 @@
 //! Events and spans, with OpenTelemetry's `gen_ai.*` names. Never any text of a prompt.
 //!
-//! | event | level | when |
-//! |---|---|---|
-//! | `admitted` | debug | a call was admitted; its fields are on the span `driftlock.call` |
-//! | `denied` | info | a rule said no |
-//! | `settled` | debug | a call has cost what it cost |
-//! | others | warn | something needs a person |
+//! `docs/events.md` has the table of them, for users.
 
 use tracing::{Span, debug, debug_span, field::Empty, info, level_filters::LevelFilter, warn};
 
