@@ -18,6 +18,10 @@ pub(super) enum Family {
 impl Family {
     /// By the name first: gateways serve the models of others.
     pub(super) fn of(provider: &Provider, model: &str) -> Self {
+        let other = matches!(provider.name(), "anthropic" | "google");
+        if !other && is_openai(model) {
+            return Self::OpenAi; // the common case, told from the first letters
+        }
         let (claude, gemini) = families(model.as_bytes());
         if let Some(at) = claude {
             return Self::claude(model.get(at..).unwrap_or_default());
@@ -29,7 +33,6 @@ impl Family {
         match provider.name() {
             "anthropic" => Self::NewClaude,
             "google" => Self::Gemini,
-            _ if is_openai(model) => Self::OpenAi,
             _ => Self::Other,
         }
     }
