@@ -132,98 +132,79 @@ impl LabelCondition {
     }
 }
 
-/// The JSON form.
+/// The JSON form. One that says two things, or nothing, is no variant of it.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a condition is one of: label with eq, in or exists; model; all; any; not"
+)]
+enum Data {
+    Eq(Eq),
+    In(In),
+    Exists(Exists),
+    Model(Model),
+    All(All),
+    Any(Any),
+    Not(Not),
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Data {
-    label: Option<SmolStr>,
-    eq: Option<SmolStr>,
-    r#in: Option<Vec<SmolStr>>,
-    exists: Option<bool>,
-    model: Option<SmolStr>,
-    all: Option<Vec<Condition>>,
-    any: Option<Vec<Condition>>,
-    not: Option<Box<Condition>>,
+struct Eq {
+    label: SmolStr,
+    eq: SmolStr,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct In {
+    label: SmolStr,
+    r#in: Vec<SmolStr>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exists {
+    label: SmolStr,
+    exists: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Model {
+    model: SmolStr,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct All {
+    all: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Any {
+    any: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Not {
+    not: Box<Condition>,
 }
 
 impl<'de> Deserialize<'de> for Condition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let data = Data::deserialize(deserializer)?;
-        match data {
-            Data {
-                label: Some(key),
-                eq: Some(value),
-                r#in: None,
-                exists: None,
-                model: None,
-                all: None,
-                any: None,
-                not: None,
-            } => Ok(label(key).eq(value)),
-            Data {
-                label: Some(key),
-                eq: None,
-                r#in: Some(values),
-                exists: None,
-                model: None,
-                all: None,
-                any: None,
-                not: None,
-            } => Ok(label(key).is_in(values)),
-            Data {
-                label: Some(key),
-                eq: None,
-                r#in: None,
-                exists: Some(there),
-                model: None,
-                all: None,
-                any: None,
-                not: None,
-            } => Ok(if there { label(key).exists() } else { not(label(key).exists()) }),
-            Data {
-                label: None,
-                eq: None,
-                r#in: None,
-                exists: None,
-                model: Some(pattern),
-                all: None,
-                any: None,
-                not: None,
-            } => Ok(model(pattern)),
-            Data {
-                label: None,
-                eq: None,
-                r#in: None,
-                exists: None,
-                model: None,
-                all: Some(all),
-                any: None,
-                not: None,
-            } => Ok(self::all(all)),
-            Data {
-                label: None,
-                eq: None,
-                r#in: None,
-                exists: None,
-                model: None,
-                all: None,
-                any: Some(any),
-                not: None,
-            } => Ok(self::any(any)),
-            Data {
-                label: None,
-                eq: None,
-                r#in: None,
-                exists: None,
-                model: None,
-                all: None,
-                any: None,
-                not: Some(inner),
-            } => Ok(not(*inner)),
-            _ => Err(serde::de::Error::custom(
-                "a condition is one of: label with eq, in or exists; model; all; any; not",
-            )),
-        }
+        Ok(match Data::deserialize(deserializer)? {
+            Data::Eq(data) => label(data.label).eq(data.eq),
+            Data::In(data) => label(data.label).is_in(data.r#in),
+            Data::Exists(data) if data.exists => label(data.label).exists(),
+            Data::Exists(data) => not(label(data.label).exists()),
+            Data::Model(data) => model(data.model),
+            Data::All(data) => all(data.all),
+            Data::Any(data) => any(data.any),
+            Data::Not(data) => not(*data.not),
+        })
     }
 }
 
