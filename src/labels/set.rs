@@ -48,12 +48,14 @@ impl Labels {
     }
 
     /// The value of a label.
+    #[inline]
     pub fn value(&self, key: &str) -> Option<&str> {
         let key = if key == "user_id" { USER } else { key };
         self.at(self.position(key)?)
     }
 
     /// Which of the labels has this key, so that it need not be looked for again.
+    #[inline]
     pub(crate) fn position(&self, key: &str) -> Option<usize> {
         self.0.as_ref()?.iter().position(|(known, _)| known == key)
     }
@@ -101,6 +103,7 @@ impl Labels {
     ///
     /// # Errors
     /// [`LabelError`] names the label and the bound that is exceeded.
+    #[inline]
     pub fn check(&self) -> Result<(), LabelError> {
         let Some(all) = &self.0 else { return Ok(()) };
         if all.len() > Self::MAX_LABELS {

@@ -106,6 +106,7 @@ impl PriceBook {
     }
 
     /// The entry for a model, by whatever name; upper and lower case are the same.
+    #[inline]
     pub fn find(&self, provider: &Provider, model: &str) -> Option<EntryId> {
         let edition = &*self.0;
         // A listed name is in lower case, so it needs no copy to be compared.
@@ -121,6 +122,7 @@ impl PriceBook {
     ///
     /// With an id of another book this is another entry, or, where there is none,
     /// one so dear that every budget denies it.
+    #[inline]
     pub fn entry(&self, id: EntryId) -> &Entry {
         self.0.entry(id.0).unwrap_or_else(|| unaffordable())
     }

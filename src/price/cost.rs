@@ -17,6 +17,7 @@ impl Price {
     ///
     /// A tier without rates of its own costs the list price, except the fast and
     /// unknown ones: those cost what the dearest tier costs.
+    #[inline]
     pub fn cost(&self, usage: &Usage, tier: Tier, region: Region) -> Usd {
         let bill = |rates: &Rates| {
             self.in_usd(rates.tokens(usage), rates.pieces(usage.web_searches), region)
@@ -36,6 +37,7 @@ impl Price {
     /// reasoning, audio if it carries media, every context tier it can reach, and
     /// the tiers and region it permits. Discounts are not counted on. A model that
     /// is not free costs at least one nano-dollar.
+    #[inline]
     pub fn ceiling(&self, input_tokens: u64, output_tokens: u64, asked: &Asked<'_>) -> Usd {
         let anything = asked.tier.is_some_and(|name| self.billed_as(Tier::named(name)).is_none())
             && asked.tier != Some("auto");

@@ -60,6 +60,7 @@ impl Entry {
     }
 
     /// The price at a time: the book's, or the last announced change before it.
+    #[inline]
     pub fn price_at(&self, at: Timestamp) -> &Price {
         let begun = self.later.iter().rev().find(|(from, _)| *from <= at);
         begun.map_or(&self.price, |(_, price)| price)

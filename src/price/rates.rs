@@ -86,7 +86,16 @@ impl Rates {
     ///
     /// Every token is billed once: what is not cached, written or audio is plain.
     /// A part that claims to be larger than its whole is billed as stated.
+    #[inline]
     pub(super) fn tokens(&self, usage: &Usage) -> u128 {
+        let plain = Usage::tokens(usage.input_tokens, usage.output_tokens);
+        if *usage == (Usage { web_searches: usage.web_searches, ..plain }) {
+            return sum([(usage.input_tokens, self.input), (usage.output_tokens, self.output)]);
+        }
+        self.tokens_by_kind(usage)
+    }
+
+    fn tokens_by_kind(&self, usage: &Usage) -> u128 {
         let cached_audio = usage.cached_audio_tokens.min(usage.cached_input_tokens);
         let cached_text = usage.cached_input_tokens - cached_audio;
         let uncached = usage

@@ -72,6 +72,7 @@ impl Shelf {
     }
 
     /// The entry listed under exactly this name.
+    #[inline]
     pub(super) fn listed(&self, provider: &str, model: &str) -> Option<u32> {
         self.names.get(&NameRef { provider, model }).copied().flatten()
     }

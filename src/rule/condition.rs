@@ -47,6 +47,7 @@ enum Test {
 
 impl Condition {
     /// Whether it holds for a call.
+    #[inline]
     pub fn holds(&self, call: &Call) -> bool {
         match &self.0 {
             Kind::Label { key, test: Test::In(values) } => {
