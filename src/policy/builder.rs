@@ -10,8 +10,8 @@ use std::{
 use smol_str::SmolStr;
 
 use super::{
-    InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Policy, Receipt, Settings,
-    UnknownPrice,
+    BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Policy,
+    Receipt, Settings, UnknownPrice,
     admit::{Inner, StoreHandle},
     plan::Plan,
     pricing::Prices,
@@ -23,7 +23,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::BoxError,
     estimate::{BytesEstimator, Estimator, OpenEnded, OutputBound},
-    labels::{LabelError, Labels, canonical},
+    labels::{Labels, canonical},
     price::PriceBook,
     provider::Routes,
     rule::{Counted, IntoRule, Step, Token},
@@ -88,7 +88,7 @@ pub struct PolicyBuilder {
 /// The most rules a policy may have: they are numbered by 16 bits.
 const MOST_RULES: usize = u16::MAX as usize;
 /// The environment variable that overrides the mode.
-const MODE_VARIABLE: &str = "DRIFTLOCK_MODE";
+pub(super) const MODE_VARIABLE: &str = "DRIFTLOCK_MODE";
 
 impl PolicyBuilder {
     pub(super) fn new() -> Self {
@@ -415,46 +415,6 @@ impl fmt::Debug for PolicyBuilder {
             .finish_non_exhaustive()
     }
 }
-
-/// A policy cannot work as put together.
-///
-/// For an example see [`PolicyBuilder`](crate::PolicyBuilder).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A rule looks at a window of no length.
-    ZeroWindow {
-        /// The rule.
-        rule: SmolStr,
-    },
-    /// A downgrade names no model to downgrade to.
-    NoTarget {
-        /// The rule.
-        rule: SmolStr,
-    },
-    /// `DRIFTLOCK_MODE` is none of `enforce`, `observe`, `off`.
-    Mode(String),
-    /// The default labels are too many or too long.
-    Labels(LabelError),
-    /// More than 255 different counters or 65,535 rules.
-    TooMany,
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ZeroWindow { rule } => write!(f, "rule `{rule}` has a window of zero length"),
-            Self::NoTarget { rule } => write!(f, "rule `{rule}` names no model to downgrade to"),
-            Self::Mode(text) => {
-                write!(f, "{MODE_VARIABLE} is `{text}`; expected enforce, observe or off")
-            }
-            Self::Labels(error) => write!(f, "default labels: {error}"),
-            Self::TooMany => f.write_str("more than 255 counters or 65,535 rules in one policy"),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {}
 
 #[cfg(test)]
 mod tests {

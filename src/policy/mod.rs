@@ -25,6 +25,7 @@
 //! ```
 
 mod admit;
+mod build_error;
 mod builder;
 mod decide;
 mod guard;
@@ -40,7 +41,8 @@ mod twins;
 
 pub(crate) use admit::Inner;
 pub use admit::Policy;
-pub use builder::{BuildError, PolicyBuilder};
+pub use build_error::BuildError;
+pub use builder::PolicyBuilder;
 pub(crate) use decide::Progress;
 pub use permit::Permit;
 pub use receipt::Receipt;

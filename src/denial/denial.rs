@@ -1,15 +1,12 @@
-//! Why a call was denied, with the numbers a person needs.
+//! A call that was not admitted.
 
 use std::{fmt, time::Duration};
 
 use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
 
-use crate::{
-    claim::{Amount, Scope},
-    clock::Timestamp,
-    window::Window,
-};
+use super::{DenialKind, Exceeded, Retry};
+use crate::{clock::Timestamp, window::Window};
 
 /// A call that a policy did not admit. Nothing was sent and nothing was charged.
 ///
@@ -33,18 +30,18 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Denial(Box<Facts>);
+pub struct Denial(pub(super) Box<Facts>);
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Facts {
-    rule: SmolStr,
-    kind: DenialKind,
-    reason: String,
+pub(super) struct Facts {
+    pub(super) rule: SmolStr,
+    pub(super) kind: DenialKind,
+    pub(super) reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    exceeded: Option<Exceeded>,
-    retry: Retry,
+    pub(super) exceeded: Option<Exceeded>,
+    pub(super) retry: Retry,
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
-    metadata: Vec<(SmolStr, serde_json::Value)>,
+    pub(super) metadata: Vec<(SmolStr, serde_json::Value)>,
 }
 
 fn as_map<S: Serializer>(
@@ -52,80 +49,6 @@ fn as_map<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
-}
-
-/// What kind of reason a denial has.
-///
-/// For an example see [`Denial`](crate::Denial).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum DenialKind {
-    /// A budget of a calendar period or of all time has no room for the call.
-    Budget,
-    /// A velocity limit of calls or of spend has no room for the call.
-    Velocity,
-    /// The call alone may cost more than one call may.
-    TooExpensive,
-    /// The model may not be used.
-    Restricted,
-    /// The model has no known price.
-    UnknownPrice,
-    /// What the call may cost cannot be bounded, and the policy asks for a bound.
-    Unbounded,
-    /// The path is not known to be free and its usage cannot be read.
-    Unmeterable,
-    /// A per-user rule that requires a user saw none.
-    MissingUser,
-    /// A custom rule said no.
-    Custom,
-    /// A rule panicked or took longer than its time limit.
-    RuleFailed,
-    /// The store that holds the counters did not answer.
-    StoreOutage,
-}
-
-/// The limit that has no room, and the numbers that say so.
-///
-/// For an example see [`Denial`](crate::Denial).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Exceeded {
-    /// For whom is counted.
-    pub scope: Scope,
-    /// Over which time, as in "this month"; `None` for a limit on a single call.
-    #[serde(serialize_with = "window_words")]
-    pub window: Option<Window>,
-    /// The most that may be used.
-    pub limit: Amount,
-    /// What is used already: settled plus reserved.
-    pub used: Amount,
-    /// The part of `used` that calls in flight hold.
-    pub reserved: Amount,
-    /// What this call asked for.
-    pub asked: Amount,
-}
-
-fn window_words<S: Serializer>(window: &Option<Window>, serializer: S) -> Result<S::Ok, S::Error> {
-    match window {
-        Some(window) => serializer.collect_str(window),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// When a denied call may be tried again.
-///
-/// For an example see [`Denial`](crate::Denial).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Retry {
-    /// At this time there is room, if nobody else takes it.
-    At(Timestamp),
-    /// Calls in flight hold more than they may need: perhaps as soon as they settle.
-    WhenInFlightSettles,
-    /// Never: the same call will be denied again until somebody changes the policy.
-    Never,
 }
 
 impl Denial {
@@ -163,7 +86,7 @@ impl Denial {
         }
     }
 
-    /// A value that a custom rule attached with [`Deny::with`].
+    /// A value that a custom rule attached with [`Deny::with`](crate::Deny::with).
     pub fn metadata(&self, key: &str) -> Option<&serde_json::Value> {
         self.0.metadata.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
@@ -210,32 +133,6 @@ impl Denial {
     }
 }
 
-/// `$499.20 of $500.00 spent this month, this call may cost $1.02`.
-fn describe(exceeded: &Exceeded) -> String {
-    let Exceeded { scope, window, limit, used, reserved, asked } = exceeded;
-    let whom = match scope {
-        Scope::Workspace => String::new(),
-        Scope::Label { .. } => format!(" by {scope}"),
-    };
-    let in_flight = match reserved {
-        Amount::Cost(usd) if !usd.is_zero() => format!(" ({usd} of it by calls in flight)"),
-        Amount::Cost(_) | Amount::Calls(_) => String::new(),
-    };
-    match (window, asked) {
-        (None, _) => format!("this call may cost {asked}, above the limit of {limit} for one call"),
-        (Some(window), Amount::Cost(_)) => {
-            format!("{used} of {limit} spent{whom} {window}{in_flight}, this call may cost {asked}")
-        }
-        (Some(window), Amount::Calls(_)) => {
-            let used = match used {
-                Amount::Calls(calls) => calls.to_string(),
-                Amount::Cost(usd) => usd.to_string(),
-            };
-            format!("{used} of {limit} made{whom} {window}")
-        }
-    }
-}
-
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.rule, self.0.reason)?;
@@ -257,70 +154,14 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-/// A custom rule's refusal.
-///
-/// # Example
-/// ```
-/// use driftlock::{Deny, Verdict};
-///
-/// let verdict: Verdict = Deny::new("no weekend spend").with("weekday", "Sunday").into();
-/// # let _ = verdict;
-/// ```
-// Boxed, because verdicts are passed around and few of them are denials.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Deny(Box<Facts>);
-
-impl Deny {
-    /// A refusal with a reason for operators.
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self::of_kind(DenialKind::Custom, reason)
-    }
-
-    /// Attaches a value, found again with [`Denial::metadata`].
-    #[must_use]
-    pub fn with(mut self, key: impl Into<SmolStr>, value: impl Into<serde_json::Value>) -> Self {
-        self.0.metadata.push((key.into(), value.into()));
-        self
-    }
-
-    /// Says from when on the call may be tried again. Defaults to never.
-    #[must_use]
-    pub fn retry_at(mut self, time: Timestamp) -> Self {
-        self.0.retry = Retry::At(time);
-        self
-    }
-
-    pub(crate) fn of_kind(kind: DenialKind, reason: impl Into<String>) -> Self {
-        Self(Box::new(Facts {
-            rule: SmolStr::default(), // named when the policy takes it, in `by`
-            kind,
-            reason: reason.into(),
-            exceeded: None,
-            retry: Retry::Never,
-            metadata: Vec::new(),
-        }))
-    }
-
-    pub(crate) fn exceeding(kind: DenialKind, exceeded: Exceeded, retry: Retry) -> Self {
-        let mut deny = Self::of_kind(kind, describe(&exceeded));
-        (deny.0.exceeded, deny.0.retry) = (Some(exceeded), retry);
-        deny
-    }
-
-    pub(crate) fn kind(&self) -> DenialKind {
-        self.0.kind
-    }
-
-    pub(crate) fn by(mut self, rule: impl Into<SmolStr>) -> Denial {
-        self.0.rule = rule.into();
-        Denial(self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{usd::Usd, window::Zone};
+    use super::{super::Deny, *};
+    use crate::{
+        claim::{Amount, Scope},
+        usd::Usd,
+        window::Zone,
+    };
 
     fn month(used: Usd, reserved: Usd) -> Exceeded {
         Exceeded {
