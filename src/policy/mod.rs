@@ -24,7 +24,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod actual;
 mod admit;
+mod booking;
 mod build_error;
 mod builder;
 mod decide;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tracing::Span;
 
-use super::{Inner, Progress, Receipt, pricing::Priced, receipt::ReceiptFacts, settle::End};
+use super::{Inner, Progress, Receipt, actual::Priced, receipt::ReceiptFacts, settle::End};
 use crate::{
     call::{Bound, Call, Provider},
     clock::Timestamp,

@@ -5,15 +5,12 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use super::{Inner, InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
+use super::{InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
 use crate::{
     call::{Bound, Call, Estimate, Provider},
-    clock::Timestamp,
     denial::{Denial, DenialKind, Deny},
     estimate::{OpenEnded, Output, OutputBound, output_tokens},
-    price::{Asked, Entry, EntryId, Price, PriceBook, Region, Tier},
-    provider::Observed,
-    usage::Usage,
+    price::{Asked, Entry, EntryId, Price, PriceBook},
     usd::Usd,
 };
 
@@ -56,48 +53,8 @@ pub(crate) struct Quote {
     pub(crate) known: bool,
 }
 
-/// By what a call was priced when it was admitted, so that it settles by the same.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Priced {
-    /// The version of the price book.
-    pub(super) version: usize,
-    /// The book's row; `None` for an unknown model.
-    pub(super) entry: Option<EntryId>,
-    /// When, because prices change at announced times.
-    pub(super) at: Timestamp,
-    /// The tier that was asked for.
-    tier: Tier,
-    /// Searches that were reserved for, which not every response tells of.
-    searches: u64,
-    /// How many answers were asked for.
-    choices: u64,
-}
-
-impl Priced {
-    pub(super) fn new(call: &Call, version: usize, entry: Option<EntryId>) -> Self {
-        Self {
-            version,
-            entry,
-            at: call.at(),
-            tier: call.service_tier().map_or(Tier::Default, Tier::named),
-            searches: searches(call),
-            choices: call.choices(),
-        }
-    }
-
-    /// The tier of a response that may not say: a discount has to be said, a
-    /// surcharge was asked for.
-    fn tier(&self, observed: &Observed) -> Tier {
-        match (observed.service_tier.as_deref(), self.tier) {
-            (Some(name), _) => Tier::named(name),
-            (None, Tier::Batch | Tier::Flex | Tier::Scale) => Tier::Default,
-            (None, asked) => asked,
-        }
-    }
-}
-
 /// The provider may search on its own; how often is not known before.
-fn searches(call: &Call) -> u64 {
+pub(super) fn searches(call: &Call) -> u64 {
     u64::from(call.open_ended().is_some())
 }
 
@@ -200,48 +157,6 @@ impl Policy {
     }
 }
 
-impl Inner {
-    /// The actual cost, at the row of the model and tier that answered, as of the time
-    /// of the decision; a model the book does not know costs the dearer of the reserved
-    /// row and the fallback.
-    /// `None` if the usage cannot be true.
-    pub(super) fn actual_cost(
-        &self,
-        priced: &Priced,
-        provider: &Provider,
-        observed: &Observed,
-        usage: &Usage,
-    ) -> Option<Usd> {
-        let book = self.prices.get(priced.version);
-        let answered = observed.model.as_deref().map(|model| book.find(provider, model));
-        let reserved = priced.entry.map(|id| book.entry(id));
-        let entry = match answered {
-            Some(Some(id)) => Some(book.entry(id)),
-            Some(None) | None => reserved,
-        };
-        if observed.contradictory
-            || !usage.is_consistent()
-            || is_absurd(usage, priced.choices, entry)
-        {
-            return None;
-        }
-        let usage = Usage { web_searches: usage.web_searches.max(priced.searches), ..*usage };
-        let tier = priced.tier(observed);
-        let cost = |price: &Price| price.cost(&usage, tier, Region::default());
-        let assumed = match &self.settings.unknown_price {
-            UnknownPrice::Assume(price) => Some(cost(price)),
-            UnknownPrice::Deny | UnknownPrice::Allow => None,
-        };
-        let listed = entry.map(|entry| cost(entry.price_at(priced.at)));
-        match answered {
-            // Something else answered than was asked for, and it has no price.
-            Some(None) => listed.max(assumed),
-            Some(Some(_)) | None => listed.or(assumed),
-        }
-        .or(Some(Usd::ZERO))
-    }
-}
-
 /// Says which model has no price, and the three ways out.
 pub(super) fn unknown_price(model: &str, provider: &Provider) -> Deny {
     let reason = format!(
@@ -260,19 +175,6 @@ pub(crate) fn asked(call: &Call) -> Asked<'_> {
         web_searches: searches(call),
         ..Asked::default()
     }
-}
-
-/// How far beyond a model's limits a usage may be before it is not believed.
-const ABSURD: u64 = 10;
-/// The limit where the book knows none: larger than any context window there is.
-const LARGEST_WINDOW: u64 = 20_000_000;
-
-fn is_absurd(usage: &Usage, choices: u64, entry: Option<&Entry>) -> bool {
-    let context = entry.and_then(Entry::context_window).unwrap_or(LARGEST_WINDOW);
-    let output = entry.and_then(Entry::max_output_tokens).unwrap_or(context).max(context);
-    let output = output.saturating_mul(choices.max(1));
-    usage.input_tokens > context.saturating_mul(ABSURD)
-        || usage.output_tokens > output.saturating_mul(ABSURD)
 }
 
 fn output(
