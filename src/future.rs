@@ -13,14 +13,14 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    call::{BoxFuture, Call},
+    call::BoxFuture,
     carrier::{Carrier, Intake},
     denial::{DenialKind, Deny},
     error::{BoxError, Error},
     labels::Labels,
     nested,
     policy::{Permit, Policy, Progress},
-    provider::{self, Edits, Endpoint, Layout, Reading},
+    provider::{self, Edits, Endpoint, Reading},
     telemetry,
 };
 
@@ -45,6 +45,9 @@ pin_project! {
         labels: Labels,
         #[pin]
         state: State<C::Read, S::Future, Req>,
+        // Large, so it is written here once and stays until the response takes it.
+        // Dropped after the call it is for.
+        permit: Option<Permit>,
     }
 }
 
@@ -52,25 +55,19 @@ pin_project! {
     #[project = StateProjection]
     enum State<Read, Calling, Req> {
         Reading { #[pin] read: Read },
-        Deciding { decision: BoxFuture<'static, (Call, Result<Permit, Error>)>, parts: Option<CallParts<Req>> },
-        Calling { #[pin] calling: Calling, permit: Option<Permit> },
+        Deciding { decision: BoxFuture<'static, (Draft, Result<Permit, Error>)>, request: Option<Req> },
+        Calling { #[pin] calling: Calling },
         Done,
     }
 }
 
-/// A call taken apart, waiting for its permit.
-struct CallParts<Req> {
-    request: Req,
-    body: Bytes,
-    original: Original,
-}
-
-/// What a call was before the rules, and what is needed to change it.
-struct Original {
-    layout: Layout,
+/// A call as it was read, apart from the request it came with.
+struct Draft {
+    reading: Reading,
     endpoint: Endpoint,
     uri: Option<Uri>,
-    ask_usage: bool,
+    body: Bytes,
+    /// The output maximum before the rules.
     max_output_tokens: Option<u64>,
 }
 
@@ -86,24 +83,24 @@ where
         labels: Labels,
         request: Req,
     ) -> Self {
-        let read = carrier.read(request, &policy);
-        Self { inner: Some(inner), carrier, policy, labels, state: State::Reading { read } }
+        let state = State::Reading { read: carrier.read(request, &policy) };
+        Self { inner: Some(inner), carrier, policy, labels, state, permit: None }
     }
 
     /// Calls at once, while an outer layer that has decided is still on the stack for
     /// layers further in to see.
     pub(crate) fn pass(mut inner: S, carrier: C, policy: Policy, request: Req) -> Self {
-        let state = State::Calling { calling: inner.call(request), permit: None };
-        Self { inner: None, carrier, policy, labels: Labels::new(), state }
+        let state = State::Calling { calling: inner.call(request) };
+        Self { inner: None, carrier, policy, labels: Labels::new(), state, permit: None }
     }
 }
 
 /// What to do next with a call.
 enum Next<Req> {
     /// Send it, metered if there is a permit.
-    Send(Req, Option<Permit>),
+    Send(Req),
     /// Await the decision.
-    Await(BoxFuture<'static, (Call, Result<Permit, Error>)>, CallParts<Req>),
+    Await(BoxFuture<'static, (Draft, Result<Permit, Error>)>, Req),
 }
 
 impl<S, C, Req> Future for ResponseFuture<S, C, Req>
@@ -118,33 +115,29 @@ where
         let mut this = self.project();
         loop {
             let next = match this.state.as_mut().project() {
-                StateProjection::Reading { read } => {
-                    let intake = ready!(read.poll(cx));
-                    let labels = std::mem::take(this.labels);
-                    match intake {
-                        Ok(intake) => decide(this.policy, this.carrier, labels, intake),
-                        Err(error) => Err(this.policy.refuse(error)),
+                StateProjection::Reading { read } => match ready!(read.poll(cx)) {
+                    Ok(intake) => {
+                        let labels = std::mem::take(this.labels);
+                        decide(this.policy, this.carrier, labels, intake, this.permit)
                     }
+                    Err(error) => Err(this.policy.refuse(error)),
+                },
+                StateProjection::Deciding { decision, request } => {
+                    let (mut draft, permit) = ready!(decision.as_mut().poll(cx));
+                    let Some(request) = request.take() else { return Poll::Pending };
+                    permit.and_then(|permit| {
+                        let permit = this.permit.insert(permit);
+                        put_together(this.carrier, &mut draft, permit, request).map(Next::Send)
+                    })
                 }
-                StateProjection::Deciding { decision, parts } => {
-                    let (call, permit) = ready!(decision.as_mut().poll(cx));
-                    match (permit, parts.take()) {
-                        (Ok(permit), Some(parts)) => {
-                            put_together(this.carrier, &call, permit, parts)
-                        }
-                        (Err(error), _) => Err(error),
-                        (Ok(_), None) => return Poll::Pending,
-                    }
-                }
-                StateProjection::Calling { calling, permit } => {
+                StateProjection::Calling { calling } => {
                     let result = {
-                        let span = permit.as_ref().map(|permit| permit.span().clone());
+                        let span = this.permit.as_ref().map(|permit| permit.span().clone());
                         let _entered = span.as_ref().map(tracing::Span::enter);
                         ready!(calling.poll(cx))
                     };
-                    let permit = permit.take();
                     this.state.set(State::Done);
-                    return Poll::Ready(match (result, permit) {
+                    return Poll::Ready(match (result, this.permit.take()) {
                         (Ok(response), Some(permit)) => Ok(this.carrier.meter(response, permit)),
                         (Ok(response), None) => Ok(this.carrier.pass(response)),
                         (Err(error), permit) => {
@@ -159,24 +152,26 @@ where
                 StateProjection::Done => return Poll::Pending,
             };
             match next {
-                Ok(Next::Await(decision, parts)) => {
-                    this.state.set(State::Deciding { decision, parts: Some(parts) });
+                Ok(Next::Await(decision, request)) => {
+                    this.state.set(State::Deciding { decision, request: Some(request) });
                 }
-                Ok(Next::Send(request, mut permit)) => {
+                Ok(Next::Send(request)) => {
                     let Some(mut inner) = this.inner.take() else { return Poll::Pending };
-                    // Before the call: if it panics, something may have been sent.
-                    permit.as_mut().map(Permit::sent);
-                    let calling = match &permit {
+                    let calling = match this.permit {
                         Some(permit) => {
+                            // Before the call: if it panics, something may have been sent.
+                            permit.sent();
                             let _entered = permit.span().enter();
                             nested::within(this.policy, || inner.call(request))
                         }
                         None => inner.call(request),
                     };
-                    this.state.set(State::Calling { calling, permit });
+                    this.state.set(State::Calling { calling });
                 }
                 Err(error) => {
                     drop(this.inner.take());
+                    // There is one if the request could not be put together again.
+                    drop(this.permit.take());
                     this.state.set(State::Done);
                     return Poll::Ready(Err(error));
                 }
@@ -186,53 +181,57 @@ where
 }
 
 /// Reads a call and asks the policy.
+#[inline]
 fn decide<C, Req, Res>(
     policy: &Policy,
     carrier: &C,
     labels: Labels,
     intake: Intake<Req>,
+    permit: &mut Option<Permit>,
 ) -> Result<Next<Req>, Error>
 where
     C: Carrier<Req, Res>,
 {
     let (endpoint, uri, body, request) = match intake {
-        Intake::Free(request) => return Ok(Next::Send(request, None)),
+        Intake::Free(request) => return Ok(Next::Send(request)),
         Intake::Unmeterable { why, request } => {
             if policy.settings().passes_unreadable() {
                 telemetry::passed(&why);
-                return Ok(Next::Send(request, None));
+                return Ok(Next::Send(request));
             }
             return Err(policy.refuse(unmeterable(&why).by("unmeterable")));
         }
         Intake::Call { endpoint, uri, body, request } => (endpoint, uri, body, request),
     };
     let nowhere = Uri::default();
-    let read = provider::read(&endpoint, uri.as_ref().unwrap_or(&nowhere), &body);
-    let Reading { call, layout, ask_usage } = match read {
+    let reading = match provider::read(&endpoint, uri.as_ref().unwrap_or(&nowhere), &body) {
         Ok(reading) => reading,
         Err(error) if policy.settings().passes_unreadable() => {
             telemetry::passed(&error);
-            return Ok(Next::Send(carrier.replace(request, body, None)?, None));
+            return Ok(Next::Send(carrier.replace(request, body, None)?));
         }
         Err(error) => return Err(policy.refuse(error)),
     };
-    let mut call = match policy.looks_into_bodies() {
-        true => call.with_body(body.clone()).with_labels(labels),
-        false => call.with_labels(labels),
-    };
-    let max_output_tokens = call.max_output_tokens();
-    let original = Original { layout, endpoint, uri, ask_usage, max_output_tokens };
-    let parts = CallParts { request, body, original };
+    let max_output_tokens = reading.call.max_output_tokens();
+    let mut draft = Draft { reading, endpoint, uri, body, max_output_tokens };
+    let call = &mut draft.reading.call;
+    call.set_labels(labels);
+    if policy.looks_into_bodies() {
+        call.set_body(draft.body.clone());
+    }
     let mut progress = Progress::new();
-    match policy.admit_now(&mut call, &mut progress) {
-        Some(permit) => put_together(carrier, &call, permit?, parts),
+    match policy.admit_now(call, &mut progress) {
+        Some(admitted) => {
+            let permit = permit.insert(admitted?);
+            put_together(carrier, &mut draft, permit, request).map(Next::Send)
+        }
         None => {
             let policy = policy.clone();
             let decision = Box::pin(async move {
-                let permit = policy.admit_later(&mut call, &mut progress).await;
-                (call, permit)
+                let admitted = policy.admit_later(&mut draft.reading.call, &mut progress).await;
+                (draft, admitted)
             });
-            Ok(Next::Await(decision, parts))
+            Ok(Next::Await(decision, request))
         }
     }
 }
@@ -249,31 +248,34 @@ fn unmeterable(why: &str) -> Deny {
 /// or the answer has to be asked for its usage.
 fn put_together<C, Req, Res>(
     carrier: &C,
-    call: &Call,
-    mut permit: Permit,
-    parts: CallParts<Req>,
-) -> Result<Next<Req>, Error>
+    draft: &mut Draft,
+    permit: &mut Permit,
+    request: Req,
+) -> Result<Req, Error>
 where
     C: Carrier<Req, Res>,
 {
-    let CallParts { request, body, original } = parts;
+    let Draft {
+        reading: Reading { call, layout, ask_usage },
+        endpoint,
+        uri,
+        body,
+        max_output_tokens,
+    } = draft;
     let is_rewritten = call.model() != call.requested_model();
-    let output_changed = call.max_output_tokens() != original.max_output_tokens;
+    let output_changed = call.max_output_tokens() != *max_output_tokens;
     let edits = Edits {
         model: is_rewritten.then(|| call.model()),
-        include_usage: original.ask_usage,
+        include_usage: *ask_usage,
         max_output_tokens: call.max_output_tokens().filter(|_| output_changed),
     };
-    permit.expect(original.endpoint.format, original.ask_usage);
-    let body = provider::prepare(&body, &original.layout, &edits).unwrap_or(body);
-    let uri = match &original.uri {
-        Some(uri) if is_rewritten => {
-            original.endpoint.uri_for(uri, call.model()).map_err(Error::inner)?
-        }
+    permit.expect(endpoint.format, *ask_usage);
+    let body = provider::prepare(body, layout, &edits).unwrap_or_else(|| std::mem::take(body));
+    let uri = match uri {
+        Some(uri) if is_rewritten => endpoint.uri_for(uri, call.model()).map_err(Error::inner)?,
         _ => None,
     };
-    let request = carrier.replace(request, body, uri)?;
-    Ok(Next::Send(request, Some(permit)))
+    carrier.replace(request, body, uri)
 }
 
 impl<S, C, Req> fmt::Debug for ResponseFuture<S, C, Req>

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use smol_str::SmolStr;
 
 use super::{Call, Counters, Estimate};
@@ -39,6 +40,10 @@ impl Call {
 
     pub(crate) fn set_labels(&mut self, labels: Labels) {
         self.labels = labels;
+    }
+
+    pub(crate) fn set_body(&mut self, body: Bytes) {
+        self.body = body;
     }
 
     pub(crate) fn decide_at(&mut self, at: Timestamp) {
