@@ -81,8 +81,7 @@ impl<'a> Walker<'a> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(Unreadable::TooLarge { cap: u32::MAX.into() });
         }
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| not_json(("bytes that are not UTF-8", error.valid_up_to())))?;
+        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
         Ok(Self { text, at: 0, start: 0, depth: 0, objects: 0, next: Next::Value })
     }
 
@@ -269,6 +268,13 @@ impl<'a> Walker<'a> {
 }
 
 const TOO_DEEP: &str = "nesting too deep";
+
+/// The quick check does not say where; this one does.
+#[cold]
+fn not_utf8(bytes: &[u8]) -> Unreadable {
+    let at = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), |_| 0);
+    not_json(("bytes that are not UTF-8", at))
+}
 
 #[cold]
 fn not_json((what, at): Fault) -> Unreadable {
