@@ -305,3 +305,26 @@ async fn claims_that_cannot_be_kept_deny_the_call() {
         assert_eq!(spent(&policy).await, Usd::ZERO);
     }
 }
+
+#[tokio::test]
+async fn a_free_call_keeps_its_claims_on_calls_and_drops_those_on_money() {
+    let hour = Window::sliding(Duration::from_secs(3_600));
+    let policy = policy()
+        .rule(MonthlyBudget::new(Usd::dollars(1)))
+        .rule(rule_fn("two an hour", move |_| {
+            vec![
+                Claim::cost(Scope::label("team", "x"), hour, Usd::ZERO),
+                Claim::calls(Scope::label("team", "x"), hour, 2),
+            ]
+        }))
+        .rule(MonthlyBudget::new(Usd::dollars(2)))
+        .build()
+        .unwrap();
+    let free = policy.prices().overlay().model("free", driftlock::Price::free()).build().unwrap();
+    policy.set_prices(free);
+    let client = client(&policy, &StandIn::new());
+    send(&client, chat("free")).await.unwrap();
+    send(&client, chat("free")).await.unwrap();
+    let denied = send(&client, chat("free")).await.unwrap_err();
+    assert_eq!(denied.denial().unwrap().rule(), "two an hour");
+}

@@ -155,16 +155,13 @@ impl Policy {
         }
         if final_cost == 0 {
             // A price of zero makes no claim on money, not even on a budget overdrawn.
-            let free = |unit| unit == Unit::Cost;
-            let steps = std::mem::take(&mut progress.limit_steps);
-            let limits = std::mem::take(&mut progress.limits);
-            for (limit, step) in
-                limits.into_iter().zip(steps).filter(|(_, step)| !free(self.unit_of(*step)))
-            {
-                progress.limits.push(limit);
-                progress.limit_steps.push(step);
+            // The limits stay in their places, which claims count on.
+            for (limit, step) in progress.limits.iter_mut().zip(&progress.limit_steps) {
+                if self.unit_of(*step) == Unit::Cost {
+                    (limit.ask, limit.limit) = (0, u64::MAX);
+                }
             }
-            progress.claims.retain(|claimed| !free(claimed.claim.unit));
+            progress.claims.retain(|claimed| claimed.claim.unit != Unit::Cost);
         }
         Ok(())
     }
