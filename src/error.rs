@@ -157,6 +157,30 @@ mod tests {
     }
 
     #[test]
+    fn the_causes_of_an_inner_error_are_told_in_the_same_line() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let outer = Error::inner(Error::inner(std::io::Error::other(refused)));
+        assert_eq!(outer.to_string(), "the call failed: connection refused");
+        let denied = Error::inner(Box::new(Wrapped(Deny::new("no").by("rule"))) as BoxError);
+        assert_eq!(denied.to_string(), "the call failed: wrapped: rule: no");
+    }
+
+    #[derive(Debug)]
+    struct Wrapped(Denial);
+
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("wrapped")
+        }
+    }
+
+    impl StdError for Wrapped {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
     fn the_inner_error_comes_back_out_as_it_was() {
         let error = Error::inner(std::io::Error::other("reset"));
         assert!(error.inner_ref::<fmt::Error>().is_none());

@@ -341,6 +341,10 @@ async fn what_cannot_be_metered_is_denied_unread_and_allowed_path_by_path() {
         assert_eq!((denial.kind(), denial.retry()), (DenialKind::Unmeterable, Retry::Never));
     }
     assert_eq!(policy.stats().denied, 2);
+    let error = send_unread(&policy, "POST", "https://api.openai.com/v1/new/thing?key=sk-1").await;
+    let message = error.unwrap_err().to_string();
+    assert!(message.contains("POST api.openai.com/v1/new/thing cannot"), "{message}");
+    assert!(message.contains("`Routes`") && !message.contains("sk-1"), "{message}");
 
     let routes = Routes::new()
         .free_at("api.openai.com/v1/batches")

@@ -1008,3 +1008,29 @@ fn many_choices_may_have_much_output() {
     };
     assert_eq!((settled(1), settled(128)), (SettledHow::Estimated, SettledHow::Actual));
 }
+
+#[test]
+fn the_ends_a_person_may_want_to_look_at_are_counted() {
+    let admit = |policy: &Policy| {
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+        drive(policy.admit(&mut call)).unwrap()
+    };
+    let policy = Policy::builder().build().unwrap();
+    let mut dropped = admit(&policy);
+    dropped.sent();
+    drop(dropped);
+    let mut failed = admit(&policy);
+    failed.sent();
+    failed.failed(&"reset".into());
+    admit(&policy).settle_estimate();
+    admit(&policy).settle(&Usage::tokens(1, 1));
+    admit(&policy).release();
+    let stats = policy.stats();
+    assert_eq!((stats.abandoned, stats.ambiguous, stats.estimated), (1, 1, 1));
+    assert_eq!((stats.admitted_assumed, stats.would_deny), (5, 0));
+
+    let nothing = MonthlyBudget::new(Usd::ZERO);
+    let policy = Policy::builder().rule(nothing).mode(Mode::Observe).build().unwrap();
+    drop(admit(&policy));
+    assert_eq!(policy.stats().would_deny, 1);
+}

@@ -188,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn the_message_for_others_tells_a_spent_budget_from_a_held_or_a_small_one() {
+        let message = |retry| {
+            let spent = month(Usd::cents(49_920), Usd::ZERO);
+            Deny::exceeding(DenialKind::Budget, spent, retry).by("r").public_message()
+        };
+        let at = Retry::At("2026-12-01T00:00:00.000000001Z".parse().unwrap());
+        assert!(message(at).ends_with("is used up; try again after 2026-12-01T00:00:01Z."));
+        assert!(
+            message(Retry::WhenInFlightSettles).contains("held by other calls; try again shortly")
+        );
+        assert!(message(Retry::Never).contains("larger than what may be spent"));
+    }
+
+    #[test]
     fn a_velocity_limit_counts_calls() {
         let exceeded = Exceeded {
             scope: Scope::user("u-17"),
