@@ -6,10 +6,10 @@ mod stand_in;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use driftlock::{
-    BoxError, Budget, Clock, CostVelocity, DenialKind, Error, ForecastBudget, ManualClock,
-    MaxCostPerRequest, MemoryStore, MonthlyBudget, PerUserBudget, PolicyBuilder, Price, PriceBook,
-    RestrictModel, Retry, Scope, SettledHow, TagBasedModelDowngrade, Timestamp, Usd, VelocityLimit,
-    Window, Zone,
+    BoxError, Budget, Call, Clock, CostVelocity, DenialKind, Error, ForecastBudget, ManualClock,
+    MaxCostPerRequest, MemoryStore, MonthlyBudget, Operation, PerUserBudget, PolicyBuilder, Price,
+    PriceBook, Provider, RestrictModel, Retry, Scope, SettledHow, TagBasedModelDowngrade,
+    Timestamp, Usd, VelocityLimit, Window, Zone,
 };
 use http::Response;
 use http_body_util::Full;
@@ -811,4 +811,32 @@ async fn a_model_without_a_price_is_told_as_that_even_when_the_budget_is_overdra
     let client = client(&policy, &StandIn::new());
     let error = send(&client, chat("acme-chat-1")).await.unwrap_err();
     assert_eq!(error.denial().unwrap().kind(), DenialKind::UnknownPrice);
+}
+
+#[tokio::test]
+async fn a_call_with_fallback_models_is_reserved_at_the_dearest_of_them() {
+    let policy = policy().prices(PriceBook::bundled()).build().unwrap();
+    let reserved = async |fallbacks: &[&'static str]| {
+        let fallbacks = fallbacks.iter().map(|model| (*model).into()).collect();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini")
+            .with_max_output_tokens(100)
+            .with_fallback_models(fallbacks);
+        policy.admit(&mut call).await.map(|permit| permit.reserved())
+    };
+    let (alone, cheaper) =
+        (reserved(&[]).await.unwrap(), reserved(&["gpt-4.1-nano"]).await.unwrap());
+    assert_eq!(alone, cheaper);
+    assert!(reserved(&["gpt-4.1-nano", "gpt-4o"]).await.unwrap() > alone);
+    let error = reserved(&["gpt-4o", "acme-chat-1"]).await.unwrap_err();
+    assert!(error.to_string().contains("acme-chat-1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_downgrade_does_not_leave_dearer_fallbacks_behind() {
+    let downgrade = TagBasedModelDowngrade::new(driftlock::rule::model("*"), "gpt-4o-mini");
+    let policy = policy().prices(PriceBook::bundled()).rule(downgrade).build().unwrap();
+    let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o")
+        .with_fallback_models(vec!["gpt-4-turbo".into()]);
+    let error = policy.admit(&mut call).await.unwrap_err();
+    assert!(error.to_string().contains("fallback"), "{error}");
 }
