@@ -25,7 +25,8 @@ fn counter(store: &MemoryStore, label: Option<&str>, window: Window) -> CounterI
 fn reserve(store: &MemoryStore, counter: CounterId, amount: u64, at: u64) -> Option<Reservation> {
     let answer = store.reserve_now(&Hold {
         values: &["ada"],
-        charges: &[Charge { counter, value: 0, amount }],
+        charges: &[Charge { counter, value: 0 }],
+        cost: Usd::nanos(amount),
         limits: &[Limit { charge: 0, ask: amount, limit: 100 }],
         at: Timestamp::from_nanos(at),
         deadline: Timestamp::from_nanos(at + DEADLINE),

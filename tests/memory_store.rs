@@ -25,14 +25,13 @@ fn per_user(store: &MemoryStore, unit: Unit, window: Window) -> CounterId {
 
 /// Charges 10 to each of `users`, up to 15.
 fn call(store: &MemoryStore, counter: CounterId, users: &[&str], now: u64) -> Option<Reservation> {
-    let amount = 10;
-    let charges: Vec<_> =
-        (0..users.len() as u8).map(|value| Charge { counter, value, amount }).collect();
+    let charges: Vec<_> = (0..users.len() as u8).map(|value| Charge { counter, value }).collect();
     let limits: Vec<_> =
         (0..users.len() as u8).map(|charge| Limit { charge, ask: 10, limit: 15 }).collect();
     let hold = Hold {
         values: users,
         charges: &charges,
+        cost: Usd::nanos(10),
         limits: &limits,
         at: Timestamp::from_nanos(now),
         deadline: Timestamp::from_nanos(now + MINUTE),
@@ -102,12 +101,13 @@ fn two_newcomers_of_one_call_do_not_both_take_the_shared_room() {
 fn newcomers_of_one_call_who_fit_together_are_admitted_together() {
     let (store, now) = (MemoryStore::builder().max_scopes(0).build(), november());
     let month = per_user(&store, Unit::Cost, Window::month(Zone::UTC));
-    let charges = [0, 1].map(|value| Charge { counter: month, value, amount: 10 });
+    let charges = [0, 1].map(|value| Charge { counter: month, value });
     let admits = |limit| {
         let limits = [0, 1].map(|charge| Limit { charge, ask: 10, limit });
         let (values, charges, limits) = (&["ada", "bo"], &charges, &limits);
         let (at, deadline) = (Timestamp::from_nanos(now), Timestamp::from_nanos(now + MINUTE));
-        store.reserve_now(&Hold { values, charges, limits, at, deadline }).is_ok()
+        let cost = Usd::nanos(10);
+        store.reserve_now(&Hold { values, charges, cost, limits, at, deadline }).is_ok()
     };
     assert_eq!([19, 20, 39, 40].map(admits), [false, true, false, true]);
     assert_eq!(used(&store, month, Scope::OTHER, now), 40);

@@ -30,7 +30,8 @@ fn try_one(
 ) -> Result<Reservation, Refusal> {
     let hold = Hold {
         values: &[""],
-        charges: &[Charge { counter, value: 0, amount }],
+        charges: &[Charge { counter, value: 0 }],
+        cost: Usd::nanos(amount),
         limits: &[Limit { charge: 0, ask: amount, limit }],
         at: at(now),
         deadline: at(now.saturating_add(15 * MINUTE)),
@@ -324,7 +325,7 @@ fn a_hold_is_all_or_nothing_and_names_the_first_limit<S: Store>(make: fn() -> S)
     let month = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
     let user = counter(&store, Some("user"), Unit::Cost, Window::month(Zone::UTC));
     let charges = [(month, 0), (user, 1)];
-    let charges = charges.map(|(counter, value)| Charge { counter, value, amount: 60 });
+    let charges = charges.map(|(counter, value)| Charge { counter, value });
     let limits = [(0, 1_000), (1, 50), (0, 10), (1, 1_000)].map(|(charge, limit)| Limit {
         charge,
         ask: 60,
@@ -333,6 +334,7 @@ fn a_hold_is_all_or_nothing_and_names_the_first_limit<S: Store>(make: fn() -> S)
     let mut hold = Hold {
         values: &["", "ada"],
         charges: &charges,
+        cost: Usd::nanos(60),
         limits: &limits,
         at: at(now),
         deadline: at(now + MINUTE),
@@ -352,7 +354,8 @@ fn a_call_may_ask_for_more_than_it_is_charged<S: Store>(make: fn() -> S) {
     let admits = |ask| {
         let hold = Hold {
             values: &[""],
-            charges: &[Charge { counter, value: 0, amount: 10 }],
+            charges: &[Charge { counter, value: 0 }],
+            cost: Usd::nanos(10),
             limits: &[Limit { charge: 0, ask, limit: 100 }],
             at: at(now),
             deadline: at(now + MINUTE),
@@ -417,7 +420,7 @@ fn counters_are_known_by_what_they_mean<S: Store>(make: fn() -> S) {
 fn a_senseless_hold_is_an_error<S: Store>(make: fn() -> S) {
     let (store, now) = (make(), november());
     let counter = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
-    let charge = Charge { counter, value: 0, amount: 1 };
+    let charge = Charge { counter, value: 0 };
     let limit = Limit { charge: 9, ask: 1, limit: 1 };
     let foreign = Charge { counter: CounterId(u32::MAX), ..charge };
     let nobody = Charge { value: 9, ..charge };
@@ -425,7 +428,8 @@ fn a_senseless_hold_is_an_error<S: Store>(make: fn() -> S) {
         [(&[charge], &[limit]), (&[foreign], &[]), (&[nobody], &[])];
     for (charges, limits) in cases {
         let (at, deadline) = (at(now), at(now + MINUTE));
-        let hold = Hold { values: &[""], charges, limits, at, deadline };
+        let cost = Usd::nanos(1);
+        let hold = Hold { values: &[""], charges, cost, limits, at, deadline };
         assert!(matches!(wait(store.reserve(hold)), Err(ReserveError::Unavailable(_))));
     }
     assert!(wait(store.read(CounterId(u32::MAX), "", at(now))).is_err());

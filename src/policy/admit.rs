@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     /// Whether the estimator is the user's, which may look into a call's body.
     pub(crate) own_estimator: bool,
     pub(crate) workspace_mark: u64,
+    /// How long a reservation is open.
+    pub(crate) deadline_nanos: u64,
     pub(crate) tally: Tally,
 }
 
@@ -51,6 +53,13 @@ pub(crate) enum StoreHandle {
 }
 
 impl StoreHandle {
+    pub(crate) fn memory(&self) -> Option<&MemoryStore> {
+        match self {
+            Self::Memory(store) => Some(store),
+            Self::Other(_) => None,
+        }
+    }
+
     pub(crate) fn get(&self) -> &dyn Store {
         match self {
             Self::Memory(store) => store.as_ref(),
@@ -116,10 +125,24 @@ impl Policy {
         if self.0.settings.mode == Mode::Off {
             return Some(Ok(Permit::unmetered(Arc::clone(&self.0), call)));
         }
-        let flow = match self.begin(call, progress) {
-            Ok(()) => self.run_rules(call, progress).map_err(Error::from),
-            Err(error) => Err(error),
-        };
+        if let Err(error) = self.begin(call, progress) {
+            return Some(Err(self.refused(call, error)));
+        }
+        if let StoreHandle::Memory(store) = &self.0.store
+            && let Some(permit) = self.admit_shortly(store, call, progress)
+        {
+            return Some(Ok(permit));
+        }
+        self.admit_at_length(call, progress)
+    }
+
+    #[inline(never)]
+    fn admit_at_length(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+    ) -> Option<Result<Permit, Error>> {
+        let flow = self.run_rules(call, progress).map_err(Error::from);
         match (flow, &self.0.store) {
             (Ok(Flow::Done), StoreHandle::Memory(store)) => {
                 match self.reserve_in_memory(store, call, progress) {

@@ -11,16 +11,18 @@ use super::{
 };
 use crate::{
     call::Call,
-    claim::{Amount, Claim, Unit},
+    claim::{Amount, Claim},
     denial::{Denial, DenialKind, Deny, Exceeded},
     rule::Step,
     store::{Charge, CounterKey, Hold, Limit, Refusal},
+    usd::Usd,
 };
 
 /// Everything a call books and what must hold for it.
 pub(super) struct Booking<'c> {
     values: SmallVec<[&'c str; 4]>,
     charges: SmallVec<[Charge; 8]>,
+    cost: Usd,
     limits: Cow<'c, [Limit]>,
     /// The rule behind each limit.
     steps: Cow<'c, [u16]>,
@@ -37,20 +39,19 @@ impl Policy {
         progress: &'c Progress,
     ) -> Result<Booking<'c>, Denial> {
         let plan = &self.0.plan;
-        let cost = progress.quote.cost.as_nanos();
         let mut booking = Booking {
+            cost: progress.quote.cost,
             values: SmallVec::new(),
-            charges: SmallVec::new(),
+            charges: SmallVec::from_slice(&plan.charges),
             limits: Cow::Borrowed(&progress.limits),
             steps: Cow::Borrowed(&progress.limit_steps),
             extra_labels: Vec::new(),
             extra_keys: Vec::new(),
         };
         plan.find_values(call, &progress.places, &mut booking.values);
-        plan.find_charges(cost, &mut booking.charges);
         // Backwards, so that `after` still counts the limits before each claim.
         for claimed in progress.claims.iter().rev() {
-            let Some(charge) = self.charge_of(&claimed.claim, cost, &mut booking) else {
+            let Some(charge) = self.charge_of(&claimed.claim, &mut booking) else {
                 let step = usize::from(claimed.step);
                 let name =
                     plan.steps.get(step).map(|planned| planned.name.clone()).unwrap_or_default();
@@ -67,7 +68,7 @@ impl Policy {
     }
 
     /// The charge for a custom claim: one of the plan's, one already added, or a new one.
-    fn charge_of<'c>(&self, claim: &'c Claim, cost: u64, booking: &mut Booking<'c>) -> Option<u8> {
+    fn charge_of<'c>(&self, claim: &'c Claim, booking: &mut Booking<'c>) -> Option<u8> {
         let (key, value) = self.0.counter_key(&claim.scope, claim.unit, claim.window);
         let store = self.0.store.get();
         let counter = store.counter(&key);
@@ -87,12 +88,7 @@ impl Policy {
             }
         };
         booking.extra_keys.push(key);
-        let slot = u8::try_from(slot).ok()?;
-        let amount = match claim.unit {
-            Unit::Cost => cost,
-            Unit::Calls => 1,
-        };
-        booking.charges.push(Charge { counter, value: slot, amount });
+        booking.charges.push(Charge { counter, value: u8::try_from(slot).ok()? });
         u8::try_from(booking.charges.len() - 1).ok()
     }
 
@@ -111,6 +107,7 @@ impl Policy {
         Hold {
             values: &booking.values,
             charges: &booking.charges,
+            cost: booking.cost,
             limits: &booking.limits,
             at: call.at(),
             deadline: call.at().saturating_add(self.0.settings.deadline),

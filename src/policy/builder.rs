@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     claim::Unit,
-    clock::{Clock, SystemClock},
+    clock::{Clock, SystemClock, saturating_nanos},
     error::BoxError,
     estimate::{BytesEstimator, Estimator, OpenEnded, OutputBound},
     labels::{Labels, canonical},
@@ -344,10 +344,10 @@ impl PolicyBuilder {
         if let StoreHandle::Memory(store) = &self.store {
             twins::note(&self.workspace, store);
         }
-        let store = self.store.get();
-        let plan = Plan::new(self.workspace, self.tracked, self.steps, store)
+        let plan = Plan::new(self.workspace, self.tracked, self.steps, &self.store)
             .ok_or(BuildError::TooMany)?;
         let workspace_mark = mark_of(&plan.workspace, &self.store);
+        let deadline_nanos = saturating_nanos(self.settings.deadline);
         Ok(Policy(Arc::new(Inner {
             plan,
             settings: self.settings,
@@ -357,6 +357,7 @@ impl PolicyBuilder {
             estimator: self.estimator,
             own_estimator: self.own_estimator,
             workspace_mark,
+            deadline_nanos,
             tally: Tally::default(),
         })))
     }

@@ -38,6 +38,7 @@ mod receipt;
 mod reserve;
 mod settings;
 mod settle;
+mod shortcut;
 mod status;
 mod twins;
 

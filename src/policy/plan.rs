@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use super::{admit::StoreHandle, shortcut::Shortcut};
 use crate::{
     call::Call,
     claim::{Scope, Unit},
@@ -22,8 +23,8 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    fn charge(&self) -> (Charge, Unit) {
-        (Charge { counter: self.id, value: self.scope, amount: 0 }, self.key.unit)
+    pub(super) fn charge(&self) -> Charge {
+        Charge { counter: self.id, value: self.scope }
     }
 }
 
@@ -70,10 +71,12 @@ pub(crate) struct Plan {
     pub(crate) scopes: Vec<Option<SmolStr>>,
     pub(crate) counters: Vec<Planned>,
     pub(crate) steps: Vec<PlannedStep>,
-    /// What a call books on the counters, but for the amount, and its unit.
-    charges: Vec<(Charge, Unit)>,
+    /// What every call books.
+    pub(crate) charges: Vec<Charge>,
     has_custom_rules: bool,
     has_user_code: bool,
+    /// On a store in memory, the short way through a decision.
+    pub(crate) shortcut: Option<Shortcut>,
 }
 
 /// Counters and scopes are numbered by a byte.
@@ -89,8 +92,10 @@ impl Plan {
         workspace: SmolStr,
         tracked: Vec<SmolStr>,
         steps: Vec<(SmolStr, Step)>,
-        store: &dyn Store,
+        store: &StoreHandle,
     ) -> Option<Self> {
+        let memory = store.memory();
+        let store = store.get();
         let mut plan = Self {
             workspace,
             scopes: vec![None],
@@ -99,6 +104,7 @@ impl Plan {
             charges: Vec::new(),
             has_custom_rules: false,
             has_user_code: false,
+            shortcut: None,
         };
         let month = Window::month(Zone::UTC);
         plan.counter(None, Unit::Cost, month, store)?;
@@ -119,6 +125,7 @@ impl Plan {
         }
         plan.group_by_scope();
         plan.charges = plan.counters.iter().map(Planned::charge).collect();
+        plan.shortcut = memory.and_then(|store| Shortcut::new(&plan.counters, &plan.steps, store));
         Some(plan)
     }
 
@@ -190,18 +197,6 @@ impl Plan {
         values.push(""); // the workspace is the first scope
         for scope in 1..self.scopes.len() {
             values.push(places.value(call, scope).unwrap_or(Scope::NONE));
-        }
-    }
-
-    /// What a call of this cost books on the plan's counters.
-    #[inline]
-    pub(crate) fn find_charges(&self, cost: u64, charges: &mut SmallVec<[Charge; 8]>) {
-        for (charge, unit) in &self.charges {
-            let amount = match unit {
-                Unit::Cost => cost,
-                Unit::Calls => 1,
-            };
-            charges.push(Charge { amount, ..*charge });
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::{
     Mode, OnOutage, Permit, Policy, UnknownPrice, decide::Progress, pricing::unknown_price,
 };
@@ -27,43 +25,6 @@ impl Policy {
         progress: &mut Progress,
     ) -> Result<Permit, Error> {
         self.before_reserve(call, progress)?;
-        if progress.claims.is_empty()
-            && let Ok(reservation) = self.reserve_plainly(store, call, progress)
-        {
-            return Ok(self.grant(call, progress, Some(reservation)));
-        }
-        self.reserve_in_detail(store, call, progress)
-    }
-
-    /// Reserves where the plan's counters are all there is to charge.
-    #[inline]
-    fn reserve_plainly(
-        &self,
-        store: &MemoryStore,
-        call: &Call,
-        progress: &Progress,
-    ) -> Result<Reservation, ReserveError> {
-        let (mut values, mut charges) = (SmallVec::new(), SmallVec::new());
-        self.0.plan.find_values(call, &progress.places, &mut values);
-        self.0.plan.find_charges(progress.quote.cost.as_nanos(), &mut charges);
-        store.reserve_now(&Hold {
-            values: &values,
-            charges: &charges,
-            limits: &progress.limits,
-            at: call.at(),
-            deadline: call.at().saturating_add(self.0.settings.deadline),
-        })
-    }
-
-    /// The same for whatever is not simply admitted: claims of custom rules, and
-    /// refusals, which are asked for again to be explained.
-    #[inline(never)]
-    fn reserve_in_detail(
-        &self,
-        store: &MemoryStore,
-        call: &mut Call,
-        progress: &mut Progress,
-    ) -> Result<Permit, Error> {
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
             let hold = self.hold(&booking, call);
@@ -198,7 +159,7 @@ impl Policy {
     }
 
     #[inline(always)] // the permit is large, and is to be written where it is going
-    fn grant(
+    pub(super) fn grant(
         &self,
         call: &mut Call,
         progress: &mut Progress,

@@ -42,6 +42,11 @@ impl MaxCostPerRequest {
         self
     }
 
+    #[inline]
+    pub(crate) fn passes(&self, call: &Call) -> bool {
+        call.estimate().is_none_or(|estimate| estimate.cost <= self.limit)
+    }
+
     /// A model without a price is not this rule's matter but the policy's.
     pub(crate) fn decide(&self, call: &Call) -> Verdict {
         match call.estimate() {

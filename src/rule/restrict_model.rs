@@ -3,7 +3,10 @@
 use smol_str::SmolStr;
 
 use super::{Condition, IntoRule, Step, Token, Verdict, View, pattern::Pattern};
-use crate::denial::{DenialKind, Deny};
+use crate::{
+    call::Call,
+    denial::{DenialKind, Deny},
+};
 
 /// Denies calls to some models, always or under a condition.
 ///
@@ -76,9 +79,19 @@ impl RestrictModel {
         self.condition.as_ref().is_some_and(Condition::has_closure)
     }
 
+    #[inline]
+    pub(crate) fn passes(&self, view: View<'_>) -> bool {
+        !self.applies(view.call) || matches!(self.decide(view), Verdict::Allow)
+    }
+
+    #[inline]
+    fn applies(&self, call: &Call) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition.holds(call))
+    }
+
     pub(crate) fn decide(&self, view: View<'_>) -> Verdict {
         let call = view.call;
-        if self.condition.as_ref().is_some_and(|condition| !condition.holds(call)) {
+        if !self.applies(call) {
             return Verdict::Allow;
         }
         let fallbacks = call.fallback_models().iter().map(SmolStr::as_str);

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::{Condition, IntoRule, Step, Token, Verdict, View};
 use crate::{
-    call::Operation,
+    call::{Call, Operation},
     denial::{DenialKind, Deny},
     price::{Asked, Entry},
 };
@@ -92,9 +92,19 @@ impl TagBasedModelDowngrade {
         self.condition.has_closure()
     }
 
+    #[inline]
+    pub(crate) fn passes(&self, view: View<'_>) -> bool {
+        !self.applies(view.call) || matches!(self.decide(view), Verdict::Allow)
+    }
+
+    #[inline]
+    fn applies(&self, call: &Call) -> bool {
+        self.condition.holds(call) && call.model() != self.target
+    }
+
     pub(crate) fn decide(&self, view: View<'_>) -> Verdict {
         let call = view.call;
-        if call.model() == self.target || !self.condition.holds(call) {
+        if !self.applies(call) {
             return Verdict::Allow;
         }
         let find = |model| view.prices.find(call.provider(), model).map(|id| view.prices.entry(id));

@@ -120,6 +120,8 @@ pub struct Hold<'a> {
     /// What to book, at most once per counter and value. Charges with the same
     /// `value` are of counters with the same workspace and label.
     pub charges: &'a [Charge],
+    /// What to book on counters of money. Counters of calls get one call each.
+    pub cost: Usd,
     /// What must hold, in the order of the rules.
     pub limits: &'a [Limit],
     /// The time of the decision.
@@ -129,17 +131,15 @@ pub struct Hold<'a> {
     pub deadline: Timestamp,
 }
 
-/// One counter, and how much to book on it.
+/// One counter to book on, and for whom.
 ///
 /// For an example see [`MemoryStore`](crate::MemoryStore).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// The counter.
     pub counter: CounterId,
     /// Which of the hold's values it is charged for.
     pub value: u8,
-    /// Nano-dollars or calls, by the counter's unit.
-    pub amount: u64,
 }
 
 /// `used + ask ≤ limit` on the counter of one charge.
@@ -149,7 +149,7 @@ pub struct Charge {
 pub struct Limit {
     /// Which of the hold's charges it is about.
     pub charge: u8,
-    /// What is asked for; not less than the charge's amount.
+    /// What is asked for, in nano-dollars or calls; not less than is booked.
     pub ask: u64,
     /// The most that may be used afterwards.
     pub limit: u64,

@@ -179,16 +179,16 @@ impl<S: Store> History<S> {
         let place = |value: &str| distinct.iter().position(|one| *one == value).unwrap() as u8;
         let booked: Vec<Charge> = charges
             .iter()
-            .map(|(counter, value, amount)| Charge {
-                counter: self.ids[*counter],
-                value: place(value),
-                amount: *amount,
-            })
+            .map(|(counter, value, _)| Charge { counter: self.ids[*counter], value: place(value) })
             .collect();
+        let is_cost =
+            |charge: &&(usize, String, u64)| self.model.counters[charge.0].0 == Unit::Cost;
+        let cost = charges.iter().find(is_cost).map_or(0, |charge| charge.2);
         let (lasts, deadline) = (deadline, self.clock + deadline);
         let hold = Hold {
             values: &distinct,
             charges: &booked,
+            cost: Usd::nanos(cost),
             limits: &limits,
             at: at(self.clock),
             deadline: at(deadline),

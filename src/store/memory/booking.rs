@@ -1,187 +1,154 @@
-//! A reserve: book everything, check everything, take it all back if one limit
-//! has no room.
+//! A reserve: find everything, check everything, book everything.
 //!
-//! Nobody can look in between, for all of it happens behind the lock. It is the
-//! quickest order: most calls are admitted, and every counter is visited once.
+//! All of it happens behind the lock, so nobody can look in between, and a call that
+//! has no room has changed nothing.
 
 use super::{
-    counter::Counter,
-    found::{Found, Spot},
+    charges::{Charges, Place, Places},
     held::Entry,
-    scopes::{NONE, Place, Scopes},
+    scopes::NONE,
     state::{State, before_the_end},
 };
-use crate::{
-    clock::Timestamp,
-    store::contract::{Hold, Refusal, Reservation, ReserveError, StoreError},
-};
+use crate::{clock::Timestamp, store::contract::Reservation};
 
-/// Why a hold is taken back.
-enum Failure {
-    Senseless(&'static str),
-    NoRoom,
-    /// There is room, but a limit is larger than any before, and its counter must
-    /// prepare for it first.
-    Widens,
+/// What is asked for a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) charges: &'a Charges,
+    /// One for each scope, `""` for the workspace.
+    pub(super) values: &'a [&'a str],
+    /// For each charge, the most that may have been used before.
+    pub(super) rooms: &'a [u64],
+    pub(super) cost: u64,
+    /// How long it is open, in nanoseconds.
+    pub(super) lasts: u64,
 }
 
 impl State {
+    /// Reserves what is asked for; `None` if there is no room.
+    #[inline]
     pub(super) fn reserve(
         &mut self,
-        hold: &Hold<'_>,
-        found: &mut Found,
-    ) -> Result<Reservation, ReserveError> {
-        let now = self.advance(hold.at);
-        // After a step back of the clock the hold's own times are past already.
-        let lasts = hold.deadline.since(hold.at);
-        let deadline = before_the_end(Timestamp::from_nanos(now).saturating_add(lasts));
-        let reservation = self.held.open(deadline);
-        let booked = self.book(hold, found, reservation, now);
-        match booked.and_then(|()| check(hold, found)) {
-            Ok(()) => {
-                self.look_at(deadline);
-                Ok(reservation)
-            }
-            Err(failure) => self.take_back(hold, found, reservation, &failure, now),
+        ask: &Ask<'_>,
+        places: &mut Places,
+        at: Timestamp,
+    ) -> Option<Reservation> {
+        let now = self.advance(at);
+        self.enter(ask, places);
+        if self.has_room(ask, places, now) {
+            return Some(self.book(ask, places, now));
         }
+        self.leave(places, now);
+        None
     }
 
-    /// The refusal a hold would get now, if any. What a reserve books is taken back.
-    pub(super) fn peek(&mut self, hold: &Hold<'_>, found: &mut Found) -> Option<Refusal> {
-        let now = self.advance(hold.at);
-        match self.reserve(hold, found) {
-            Err(ReserveError::Refused(refusal)) => Some(refusal),
-            Err(ReserveError::Unavailable(_)) => None,
-            Ok(reservation) => {
-                let peeked = Failure::Senseless("only been peeked at");
-                let _ = self.take_back(hold, found, reservation, &peeked, now);
-                None
-            }
-        }
-    }
-
-    /// Books all charges, as far as the hold makes sense.
+    /// Finds every scope, and makes those of newcomers.
     #[inline]
-    fn book(
-        &mut self,
-        hold: &Hold<'_>,
-        found: &mut Found,
-        reservation: Reservation,
-        now: u64,
-    ) -> Result<(), Failure> {
-        let Some(record) = self.held.find(reservation) else { return Ok(()) };
-        record.entries.reserve(hold.charges.len());
-        let mut counters: &mut [Counter] = &mut [];
-        let (mut value, mut family, mut slot) = (NONE, NONE, NONE);
-        for (charge, spot) in hold.charges.iter().zip(found.spots.iter_mut()) {
-            let Some(meaning) = self.meanings.find(charge.counter) else {
-                return Err(Failure::Senseless("a charge on a counter of another store"));
+    pub(super) fn enter(&mut self, ask: &Ask<'_>, places: &mut Places) {
+        for (run, place) in ask.charges.runs.iter().zip(places.iter_mut()) {
+            let Some(value) = ask.values.get(usize::from(run.value)) else { continue };
+            (place.slot, place.is_created) = match run.slot {
+                NONE => self.scopes.enter(run.family, value, place.hash),
+                workspace => (workspace, false),
             };
-            if value != u32::from(charge.value) || family != meaning.family {
-                (value, family) = (u32::from(charge.value), meaning.family);
-                let columns = self.meanings.columns(family);
-                let place = enter(&mut self.scopes, hold, &mut found.places, charge.value, family)?;
-                let scope = self.scopes.at(place);
-                scope.held_by += u32::from(slot != place);
-                slot = place;
-                counters = scope.counters_up_to(columns);
-            }
-            let column = meaning.column;
-            let Some(counter) = counters.get_mut(column as usize) else { continue };
-            counter.roll(now);
-            let parts = if meaning.exact > 0 { counter.parts() } else { 1 };
-            let until = self.meanings.until(meaning, now, parts);
-            *spot = Spot { before: counter.before(), most: meaning.most };
-            let until = counter.reserve(until, charge.amount);
-            let (counter, is_cost, amount) = (charge.counter.0, meaning.is_cost, charge.amount);
-            record.entries.push(Entry { slot, column, counter, is_cost, amount, until });
+            self.scopes.at(place.slot).ensure(run.columns);
         }
-        Ok(())
     }
 
-    /// Puts every counter back to what it was, and says why.
-    #[cold]
-    fn take_back(
-        &mut self,
-        hold: &Hold<'_>,
-        found: &mut Found,
-        reservation: Reservation,
-        failure: &Failure,
-        now: u64,
-    ) -> Result<Reservation, ReserveError> {
-        if let Some(record) = self.held.find(reservation) {
-            for (entry, spot) in record.entries.iter().zip(&found.spots).rev() {
-                if let Some(counter) = self.scopes.counter(entry.slot, entry.column) {
-                    counter.restore(spot.before);
+    /// Whether every counter has room.
+    #[inline]
+    pub(super) fn has_room(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> bool {
+        if has_sharers(places) {
+            return self.has_shared_room(ask, places, now);
+        }
+        let mut rooms = ask.rooms.iter();
+        for (run, place) in ask.charges.runs.iter().zip(places) {
+            let counters = self.scopes.at(place.slot).counters();
+            for (one, room) in run.booked.iter().zip(&mut rooms) {
+                let Some(counter) = counters.get_mut(one.column as usize) else { return false };
+                counter.roll(now);
+                if counter.used() > *room {
+                    return false;
                 }
             }
-            record.runs().for_each(|(slot, _)| self.scopes.at(slot).held_by -= 1);
         }
-        self.held.close(reservation);
-        let why = match failure {
-            Failure::Senseless(what) => senseless(what),
-            Failure::NoRoom => ReserveError::Refused(self.refusal(hold, found, now)),
-            Failure::Widens => {
-                self.widen(hold);
-                return self.reserve(hold, found);
+        true
+    }
+
+    /// The same where two of the call's values have one scope: each has to leave room
+    /// for what the other books there.
+    #[cold]
+    fn has_shared_room(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> bool {
+        (0..ask.charges.len()).zip(ask.rooms).all(|(charge, room)| {
+            let charge = charge as u8; // there are no more than 256
+            let Some((run, one)) = ask.charges.at(charge) else { return false };
+            let Some(place) = places.get(run) else { return false };
+            let (used, _) = self.scopes.used(place.slot, one.column, now);
+            let beside = beside(ask.charges, places, charge, ask.cost);
+            beside.and_then(|beside| used.checked_add(beside)).is_some_and(|used| used <= *room)
+        })
+    }
+
+    /// Books what has room. The counters are up to date.
+    #[inline]
+    pub(super) fn book(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> Reservation {
+        let lasts = Timestamp::from_nanos(now.saturating_add(ask.lasts));
+        let deadline = before_the_end(lasts);
+        let (reservation, record) = self.held.open(ask.cost, deadline);
+        for (run, place) in ask.charges.runs.iter().zip(places) {
+            let scope = self.scopes.at(place.slot);
+            scope.held_by += 1;
+            let counters = scope.counters();
+            for one in &run.booked {
+                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
+                let Some(meaning) = self.meanings.find(one.counter) else { continue };
+                let until = self.meanings.until(meaning, now, counter);
+                let until = counter.reserve(until, one.amount(ask.cost));
+                record.entries.push(Entry {
+                    slot: place.slot,
+                    column: one.column,
+                    counter: one.counter.0,
+                    is_cost: one.is_cost,
+                    until,
+                });
             }
-        };
-        for place in found.places.iter().filter(|place| place.is_created) {
+        }
+        self.look_at(deadline);
+        reservation
+    }
+
+    /// Forgets the scopes that were made for a call that is not admitted.
+    #[cold]
+    pub(super) fn leave(&mut self, places: &[Place], now: u64) {
+        for place in places.iter().filter(|place| place.is_created) {
             self.scopes.reclaim(place.slot, now);
         }
-        Err(why)
-    }
-
-    fn widen(&mut self, hold: &Hold<'_>) {
-        for limit in hold.limits {
-            if let Some(charge) = hold.charges.get(usize::from(limit.charge)) {
-                self.meanings.widen(charge.counter, limit.limit);
-            }
-        }
     }
 }
 
-/// The slot of the scope of one value, made if there is none.
-// Out of line, because the loop that calls it needs the registers.
-#[inline(never)]
-fn enter(
-    scopes: &mut Scopes,
-    hold: &Hold<'_>,
-    places: &mut [Place],
-    value: u8,
-    family: u32,
-) -> Result<u32, Failure> {
-    let at = usize::from(value);
-    let (Some(place), Some(text)) = (places.get_mut(at), hold.values.get(at)) else {
-        return Err(Failure::Senseless("a charge for a value that is not there"));
-    };
-    if place.family == NONE {
-        scopes.ensure(place, family, text);
-    }
-    if place.family != family {
-        return Err(Failure::Senseless("one value for counters of different labels"));
-    }
-    Ok(place.slot)
-}
-
-/// Whether every limit is kept.
+/// Whether two runs are of one scope: newcomers above the cap share one, and a call may
+/// give one value twice.
 #[inline]
-fn check(hold: &Hold<'_>, found: &mut Found) -> Result<(), Failure> {
-    found.look_for_sharers();
-    let mut widens = false;
-    let spots = found.spots.as_slice();
-    for limit in hold.limits {
-        let Some(spot) = spots.get(usize::from(limit.charge)) else {
-            return Err(Failure::Senseless("a limit on a charge that is not there"));
-        };
-        if !found.has_room(hold, limit, spot.before.used) {
-            return Err(Failure::NoRoom);
+fn has_sharers(places: &[Place]) -> bool {
+    let mut rest = places;
+    while let [first, others @ ..] = rest {
+        if others.iter().any(|other| other.slot == first.slot) {
+            return true;
         }
-        widens |= limit.limit > spot.most;
+        rest = others;
     }
-    if widens { Err(Failure::Widens) } else { Ok(()) }
+    false
 }
 
-fn senseless(what: &str) -> ReserveError {
-    ReserveError::Unavailable(StoreError::new(format!("the hold has {what}")))
+/// What a call books on the counter of one charge by its other charges; `None` above
+/// `u64::MAX`.
+#[cold]
+pub(super) fn beside(charges: &Charges, places: &[Place], charge: u8, cost: u64) -> Option<u64> {
+    let slot = |run: usize| places.get(run).map(|place| place.slot);
+    let (own_run, own) = charges.at(charge)?;
+    let others = (0..charges.len()).filter(|other| *other != usize::from(charge));
+    let sharers = others
+        .filter_map(|other| charges.at(other as u8))
+        .filter(|(run, other)| other.counter == own.counter && slot(*run) == slot(own_run));
+    sharers.map(|(_, other)| other.amount(cost)).try_fold(0, u64::checked_add)
 }

@@ -7,7 +7,7 @@
 //! belongs to; the rest of the store need not know what kind of window it is.
 //!
 //! Most counters belong to users who call now and then, so the newest part is
-//! inline and takes 32 bytes; older ones live in a box that is made when needed.
+//! inline and takes 40 bytes; older ones live in a box that is made when needed.
 
 use std::collections::VecDeque;
 
@@ -20,22 +20,14 @@ pub(super) struct Counter {
     open: u64,
     /// Until when the newest part counts.
     until: u64,
+    /// When the oldest part leaves. Until then, nobody has to look at the past.
+    leaves: u64,
     past: Option<Box<Past>>,
 }
 
-/// What a counter was before it was booked on.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Before {
-    pub(super) used: u64,
-    open: u64,
-    until: u64,
-}
-
 /// The parts that are not the newest.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Past {
-    /// When the oldest part leaves; `u64::MAX` if there is none.
-    leaves: u64,
     used: u64,
     open: u64,
     parts: VecDeque<Part>,
@@ -87,12 +79,12 @@ impl Counter {
     /// Lets go of the parts that no longer count.
     #[inline]
     pub(super) fn roll(&mut self, now: u64) {
-        let leaves = self.past.as_ref().map_or(self.until, |past| past.leaves.min(self.until));
-        if leaves <= now {
+        if self.leaves <= now {
             self.forget(now);
         }
     }
 
+    #[cold]
     fn forget(&mut self, now: u64) {
         if self.until <= now {
             (self.used, self.open) = (0, 0);
@@ -100,12 +92,17 @@ impl Counter {
                 past.clear();
             }
         } else if let Some(past) = &mut self.past {
-            while past.leaves <= now {
-                let (used, open) = past.pop();
-                self.used = self.used.saturating_sub(used);
-                self.open = self.open.saturating_sub(open);
+            while let Some(part) = past.pop_until(now) {
+                self.used = self.used.saturating_sub(part.used);
+                self.open = self.open.saturating_sub(part.open);
             }
         }
+        self.note_leaves();
+    }
+
+    fn note_leaves(&mut self) {
+        let oldest = self.past.as_ref().and_then(|past| past.parts.front());
+        self.leaves = oldest.map_or(self.until, |part| part.until);
     }
 
     /// Reserves `amount` in the part that counts until `until`, and returns the
@@ -115,23 +112,6 @@ impl Counter {
         self.add(until, amount);
         self.open = self.open.saturating_add(amount);
         self.until
-    }
-
-    /// What [`restore`](Self::restore) needs to undo what comes next.
-    #[inline]
-    pub(super) fn before(&self) -> Before {
-        Before { used: self.used, open: self.open, until: self.until }
-    }
-
-    /// Undoes what was booked since, if nothing else happened.
-    pub(super) fn restore(&mut self, before: Before) {
-        if self.until != before.until {
-            self.until = before.until;
-            if let Some(past) = &mut self.past {
-                past.unpush(before.until);
-            }
-        }
-        (self.used, self.open) = (before.used, before.open);
     }
 
     /// Adds to what is settled. Call [`roll`](Self::roll) before.
@@ -145,12 +125,14 @@ impl Counter {
         self.used = self.used.saturating_add(amount);
     }
 
+    #[inline(never)]
     fn start_part(&mut self, until: u64) {
         let newest = self.newest();
         self.until = until;
         if !newest.is_empty() {
             self.past.get_or_insert_default().push(newest);
         }
+        self.note_leaves();
     }
 
     #[inline]
@@ -163,9 +145,22 @@ impl Counter {
         }
     }
 
+    /// Ends a reservation of `amount` before its deadline, and gives `refund` of it back.
+    ///
+    /// Until its deadline a reservation is in the part it went to, where nobody else
+    /// takes from it. So where that is the newest part, its others need not be asked.
+    #[inline]
+    pub(super) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
+        if until != self.until || until <= now || self.used == u64::MAX {
+            return self.close(until, now, amount, refund);
+        }
+        self.open = self.open.saturating_sub(amount);
+        self.used = self.used.saturating_sub(refund);
+    }
+
     /// Ends a reservation of `open` in the part `until`, if that still counts, and
     /// gives `refund` of it back. What others reserved there is never touched.
-    #[inline]
+    #[inline(never)]
     pub(super) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) {
         if until <= now {
             return;
@@ -181,9 +176,10 @@ impl Counter {
         self.used = self.used.saturating_sub(refund);
     }
 
-    #[inline(never)]
     fn close_older(&mut self, until: u64, open: u64, refund: u64) -> (u64, u64) {
-        self.past.as_mut().map_or((0, 0), |past| past.close(until, open, refund))
+        let closed = self.past.as_mut().map_or((0, 0), |past| past.close(until, open, refund));
+        self.note_leaves();
+        closed
     }
 
     /// Takes `amount` off what is settled, from the newest part to the oldest, as
@@ -193,6 +189,7 @@ impl Counter {
         if let Some(past) = &mut self.past {
             taken += past.take_settled(amount - taken);
         }
+        self.note_leaves();
         self.used = self.used.saturating_sub(taken);
     }
 
@@ -218,42 +215,24 @@ impl Counter {
     }
 }
 
-impl Default for Past {
-    fn default() -> Self {
-        Self { leaves: u64::MAX, used: 0, open: 0, parts: VecDeque::new() }
-    }
-}
-
 impl Past {
     fn push(&mut self, part: Part) {
-        if self.parts.is_empty() {
-            self.leaves = part.until;
-        }
         self.used = self.used.saturating_add(part.used);
         self.open = self.open.saturating_add(part.open);
         self.parts.push_back(part);
     }
 
-    /// Undoes a push of the part `until`, if there was one.
-    fn unpush(&mut self, until: u64) {
-        if let Some(part) = self.parts.back().copied().filter(|part| part.until == until) {
-            self.parts.pop_back();
-            self.subtract(part.used, part.open);
-            self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
-        }
-    }
-
-    /// Removes the oldest part and returns what it used and reserved.
-    fn pop(&mut self) -> (u64, u64) {
-        let (used, open) = self.parts.pop_front().map_or((0, 0), |part| (part.used, part.open));
-        self.subtract(used, open);
-        self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
-        (used, open)
+    /// Removes the oldest part, if it no longer counts.
+    fn pop_until(&mut self, now: u64) -> Option<Part> {
+        let part = *self.parts.front().filter(|part| part.until <= now)?;
+        self.parts.pop_front();
+        self.subtract(part.used, part.open);
+        Some(part)
     }
 
     fn clear(&mut self) {
         self.parts.clear();
-        (self.leaves, self.used, self.open) = (u64::MAX, 0, 0);
+        (self.used, self.open) = (0, 0);
     }
 
     fn close(&mut self, until: u64, open: u64, refund: u64) -> (u64, u64) {
@@ -265,7 +244,6 @@ impl Past {
         if part.is_empty() {
             // Else calls that are given back again and again would pile up.
             self.parts.remove(found);
-            self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
         }
         self.subtract(refund, open);
         (open, refund)
@@ -277,7 +255,6 @@ impl Past {
             taken += part.close(0, amount - taken).1;
         }
         self.parts.retain(|part| !part.is_empty());
-        self.leaves = self.parts.front().map_or(u64::MAX, |part| part.until);
         self.subtract(taken, 0);
         taken
     }

@@ -12,17 +12,26 @@ use crate::store::contract::Reservation;
 /// How many reservations are kept after their deadline.
 const KEPT: usize = 16_384;
 
-/// An amount booked for a reservation, and where.
+/// Where something was booked for a reservation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) slot: u32,
+    /// Which of the counters there.
     pub(super) column: u32,
-    /// The number of the counter there.
+    /// The number of that counter.
     pub(super) counter: u32,
+    /// Whether the cost was booked, or one call.
     pub(super) is_cost: bool,
-    pub(super) amount: u64,
     /// The part of the counter it went to.
     pub(super) until: u64,
+}
+
+impl Entry {
+    /// What was booked.
+    #[inline]
+    pub(super) fn amount(&self, cost: u64) -> u64 {
+        if self.is_cost { cost } else { 1 }
+    }
 }
 
 /// What one reservation booked.
@@ -31,6 +40,8 @@ pub(super) struct Record {
     /// Never used twice; 0 while the record is free.
     tag: u64,
     pub(super) expired: bool,
+    /// What was booked on counters of money.
+    pub(super) cost: u64,
     /// Keeps its memory for the next reservation in this place.
     pub(super) entries: Vec<Entry>,
 }
@@ -69,7 +80,7 @@ impl Default for Held {
 impl Held {
     /// Opens an empty record. `deadline` must be below `u64::MAX`.
     #[inline]
-    pub(super) fn open(&mut self, deadline: u64) -> Reservation {
+    pub(super) fn open(&mut self, cost: u64, deadline: u64) -> (Reservation, &mut Record) {
         let slot = self.slab.take();
         let place = slot as usize;
         if place >= self.deadlines.len() {
@@ -82,7 +93,8 @@ impl Held {
         let record = &mut self.slab[slot];
         record.tag = self.last_tag;
         record.expired = false;
-        Reservation { key: u64::from(slot), tag: self.last_tag }
+        record.cost = cost;
+        (Reservation { key: u64::from(slot), tag: self.last_tag }, record)
     }
 
     /// The record of a reservation, unless it is settled already.

@@ -2,7 +2,7 @@
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use super::horizon::Horizon;
+use super::{counter::Counter, horizon::Horizon};
 use crate::{
     claim::Unit,
     store::contract::{CounterId, CounterKey},
@@ -78,30 +78,27 @@ impl Meanings {
         self.list.get(id.0 as usize).copied()
     }
 
-    /// How many counters a scope of a family can have.
-    pub(super) fn columns(&self, family: u32) -> u32 {
-        self.columns.get(family as usize).copied().unwrap_or(0)
-    }
-
     /// The horizon of a meaning that [`find`](Self::find) returned.
     #[inline]
     pub(super) fn horizon(&mut self, meaning: Meaning) -> &mut Horizon {
         &mut self.horizons[meaning.horizon as usize]
     }
 
-    /// Until when an amount booked at `now` counts, in a counter of `parts` parts.
+    /// Until when an amount booked at `now` on this counter counts.
     ///
     /// The time of every call is kept while there are no more of them than the
     /// largest limit. There can be more only where nothing enforces it; then calls
     /// fall into sub-buckets, which keeps the number of parts bounded.
     #[inline]
-    pub(super) fn until(&mut self, meaning: Meaning, now: u64, parts: usize) -> u64 {
+    pub(super) fn until(&mut self, meaning: Meaning, now: u64, counter: &Counter) -> u64 {
         let horizon = self.horizon(meaning);
-        if parts <= usize::from(meaning.exact) { horizon.exact(now) } else { horizon.until(now) }
+        match meaning.exact > 0 && counter.parts() <= usize::from(meaning.exact) {
+            true => horizon.exact(now),
+            false => horizon.until(now),
+        }
     }
 
-    /// Notes a limit, if it is above [`Meaning::most`].
-    #[cold]
+    /// Notes a limit: a counter of calls keeps as many times apart.
     pub(super) fn widen(&mut self, id: CounterId, limit: u64) {
         let meaning = self.list.get_mut(id.0 as usize);
         if let Some(meaning) = meaning.filter(|meaning| limit > meaning.most) {

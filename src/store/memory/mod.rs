@@ -9,15 +9,17 @@
 //! It **forgets at restart and counts one process**. For a budget that must hold
 //! longer or wider, take a durable store.
 //!
-//! From the outside in: `store` hashes and locks; `booking` books all and checks
-//! all in the `state`, with the notes of `found`; `settling`, `refusal` and `sweep`
-//! are what else can happen. What is kept are `scopes` with their `counter`s, whose amounts leave as
+//! From the outside in: `store` hashes and locks; `charges` are what a call books,
+//! looked up once for a policy; `booking` checks all and books all in the `state`;
+//! `holding` does so for calls that no policy has planned; `settling`, `refusal` and
+//! `sweep` are what else can happen. What is kept are `scopes` with their `counter`s, whose amounts leave as
 //! `horizon` says, and the reservations that are `held`.
 
 mod booking;
+mod charges;
 mod counter;
-mod found;
 mod held;
+mod holding;
 mod horizon;
 mod meaning;
 mod refusal;
@@ -29,4 +31,5 @@ mod store;
 mod sweep;
 mod sync;
 
+pub(crate) use charges::Charges;
 pub use store::{MemoryStore, MemoryStoreBuilder};

@@ -1,6 +1,11 @@
 //! Why there is no room, and when there will be: off the hot path.
 
-use super::{found::Found, meaning::Meaning, state::State};
+use super::{
+    booking::beside,
+    charges::{Charges, Place},
+    meaning::Meaning,
+    state::State,
+};
 use crate::{
     clock::Timestamp,
     denial::Retry,
@@ -10,18 +15,27 @@ use crate::{
 impl State {
     /// Names the first limit without room, and when all of them would have it.
     #[cold]
-    pub(super) fn refusal(&mut self, hold: &Hold<'_>, found: &Found, now: u64) -> Refusal {
+    pub(super) fn refusal(
+        &mut self,
+        hold: &Hold<'_>,
+        charges: &Charges,
+        places: &[Place],
+        now: u64,
+    ) -> Refusal {
         self.expire_due();
         let mut first: Option<Refusal> = None;
         let mut retry = Retry::WhenInFlightSettles;
         for (index, limit) in hold.limits.iter().enumerate() {
-            let Some((meaning, slot)) = self.limited(hold, found, limit) else { continue };
+            let Some((meaning, slot)) = self.limited(charges, places, limit) else { continue };
             let (used, reserved) = self.scopes.used(slot, meaning.column, now);
-            if found.has_room(hold, limit, used) {
+            // What the call books there for a value that shares the scope comes on top.
+            let beside = beside(charges, places, limit.charge, hold.cost.as_nanos());
+            let ask = beside.and_then(|beside| limit.ask.checked_add(beside));
+            if ask.and_then(|ask| used.checked_add(ask)).is_some_and(|sum| sum <= limit.limit) {
                 continue;
             }
             first.get_or_insert(Refusal { limit: index, used, reserved, retry });
-            let most = found.asked(hold, limit).and_then(|ask| limit.limit.checked_sub(ask));
+            let most = ask.and_then(|ask| limit.limit.checked_sub(ask));
             retry = later(retry, self.retry(most, meaning, slot, now));
         }
         let nothing = Refusal { limit: 0, used: 0, reserved: 0, retry };
@@ -29,10 +43,14 @@ impl State {
     }
 
     /// The counter and the slot a limit is about.
-    fn limited(&self, hold: &Hold<'_>, found: &Found, limit: &Limit) -> Option<(Meaning, u32)> {
-        let charge = hold.charges.get(usize::from(limit.charge))?;
-        let meaning = self.meanings.find(charge.counter)?;
-        Some((meaning, found.places.get(usize::from(charge.value))?.slot))
+    fn limited(
+        &self,
+        charges: &Charges,
+        places: &[Place],
+        limit: &Limit,
+    ) -> Option<(Meaning, u32)> {
+        let (run, booked) = charges.at(limit.charge)?;
+        Some((self.meanings.find(booked.counter)?, places.get(run)?.slot))
     }
 
     /// When no more than `most` will be used.

@@ -43,13 +43,12 @@ impl Scope {
         &mut self.counters
     }
 
-    /// Its counters by column, at least so many.
+    /// Makes sure that it has at least so many counters.
     #[inline]
-    pub(super) fn counters_up_to(&mut self, columns: u32) -> &mut [Counter] {
+    pub(super) fn ensure(&mut self, columns: u32) {
         if self.counters.len() < columns as usize {
             self.grow(columns as usize);
         }
-        &mut self.counters
     }
 
     #[cold]
@@ -63,25 +62,6 @@ impl Scope {
 struct Family {
     /// The slot of the workspace's own scope; [`NONE`] for a label.
     workspace: u32,
-}
-
-/// Where a value's counters are.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    hash: u64,
-    /// [`NONE`] until it is looked up.
-    pub(super) slot: u32,
-    /// [`NONE`] until it is looked up.
-    pub(super) family: u32,
-    /// Whether the scope was made for this call.
-    pub(super) is_created: bool,
-}
-
-impl Place {
-    /// The place of a value, not looked up yet.
-    pub(super) fn of(hash: u64) -> Self {
-        Self { hash, slot: NONE, family: NONE, is_created: false }
-    }
 }
 
 /// All scopes.
@@ -145,14 +125,19 @@ impl Scopes {
         found.map_or(NONE, |&(_, slot)| slot)
     }
 
-    /// Looks up the place of a value, and makes its scope if there is none yet.
+    /// The slot of the workspace's own scope; [`NONE`] for a label.
+    pub(super) fn workspace(&self, family: u32) -> u32 {
+        self.families.get(family as usize).map_or(NONE, |family| family.workspace)
+    }
+
+    /// The slot of a value, and whether it was made because there was none yet.
     #[inline]
-    pub(super) fn ensure(&mut self, place: &mut Place, family: u32, value: &str) {
-        let (slot, is_shared) = self.locate(family, value, place.hash);
-        (place.slot, place.family) = (slot, family);
-        if slot == NONE {
-            place.is_created = true;
-            place.slot = self.create(family, if is_shared { Names::OTHER } else { value });
+    pub(super) fn enter(&mut self, family: u32, value: &str, hash: u64) -> (u32, bool) {
+        match self.locate(family, value, hash) {
+            (NONE, is_shared) => {
+                (self.create(family, if is_shared { Names::OTHER } else { value }), true)
+            }
+            (slot, _) => (slot, false),
         }
     }
 
@@ -166,7 +151,7 @@ impl Scopes {
         slot
     }
 
-    /// The scope in a slot that [`ensure`](Self::ensure) returned.
+    /// The scope in a slot that [`enter`](Self::enter) returned.
     #[inline]
     pub(super) fn at(&mut self, slot: u32) -> &mut Scope {
         &mut self.slab[slot]

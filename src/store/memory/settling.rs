@@ -4,7 +4,7 @@ use super::{
     counter::Counter,
     held::{Entry, Record},
     meaning::Meanings,
-    scopes::{NONE, Place},
+    scopes::NONE,
     state::State,
 };
 use crate::{
@@ -17,17 +17,21 @@ impl State {
     pub(super) fn settle(&mut self, reservation: Reservation, cost: u64, at: Timestamp) {
         let now = self.advance(at);
         let Some(record) = self.held.find(reservation) else { return };
+        let (over, refund) = (cost.saturating_sub(record.cost), record.cost.saturating_sub(cost));
         for (slot, run) in record.runs() {
             let scope = self.scopes.at(slot);
             scope.held_by -= 1;
             let counters = scope.counters();
             for entry in run {
                 let Some(counter) = counters.get_mut(entry.column as usize) else { continue };
-                let kept = if entry.is_cost { cost } else { entry.amount };
-                let open = if record.expired { 0 } else { entry.amount };
-                counter.close(entry.until, now, open, entry.amount.saturating_sub(kept));
-                if kept > entry.amount {
-                    book_overrun(&mut self.meanings, counter, entry, kept - entry.amount, now);
+                let amount = entry.amount(record.cost);
+                let refund = if entry.is_cost { refund } else { 0 };
+                match record.expired {
+                    false => counter.end(entry.until, now, amount, refund),
+                    true => counter.close(entry.until, now, 0, refund),
+                }
+                if over > 0 && entry.is_cost {
+                    book_overrun(&mut self.meanings, counter, entry, over, now);
                 }
             }
         }
@@ -41,9 +45,10 @@ impl State {
         for (slot, run) in record.runs() {
             self.scopes.at(slot).held_by -= 1;
             for entry in run {
-                let open = if record.expired { 0 } else { entry.amount };
+                let amount = entry.amount(record.cost);
+                let open = if record.expired { 0 } else { amount };
                 if let Some(counter) = self.scopes.counter(entry.slot, entry.column) {
-                    counter.close(entry.until, now, open, entry.amount);
+                    counter.close(entry.until, now, open, amount);
                 }
             }
         }
@@ -56,7 +61,7 @@ impl State {
         self.held.expire(now, |record: &Record| {
             for entry in &record.entries {
                 if let Some(counter) = scopes.counter(entry.slot, entry.column) {
-                    counter.close(entry.until, now, entry.amount, 0);
+                    counter.close(entry.until, now, entry.amount(record.cost), 0);
                 }
             }
         });
@@ -76,17 +81,15 @@ impl State {
         if adjustment.delta <= 0 && self.scopes.locate(family, value, hash).0 == NONE {
             return; // there is nothing to take from
         }
-        let mut place = Place::of(hash);
-        self.scopes.ensure(&mut place, family, value);
+        let (slot, _) = self.scopes.enter(family, value, hash);
         let amount = adjustment.delta.unsigned_abs();
-        let columns = self.meanings.columns(meaning.family);
-        let counters = self.scopes.at(place.slot).counters_up_to(columns);
-        let Some(counter) = counters.get_mut(meaning.column as usize) else { return };
+        self.scopes.at(slot).ensure(meaning.column + 1);
+        let Some(counter) = self.scopes.counter(slot, meaning.column) else { return };
         counter.roll(now);
         if adjustment.delta < 0 {
             counter.take_settled(amount);
         } else {
-            let until = self.meanings.until(meaning, now, counter.parts());
+            let until = self.meanings.until(meaning, now, counter);
             counter.add(until, amount);
         }
     }

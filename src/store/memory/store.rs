@@ -3,9 +3,11 @@
 use std::fmt;
 
 use hashbrown::DefaultHashBuilder;
+use smallvec::SmallVec;
 
 use super::{
-    found::Found,
+    booking::Ask,
+    charges::{Charges, Place, Places},
     scopes::hash_of,
     state::State,
     sync::{Mutex, MutexGuard},
@@ -13,7 +15,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     store::contract::{
-        Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Refusal, Reservation,
+        Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Reading, Refusal, Reservation,
         ReserveError, Store, StoreError,
     },
     usd::Usd,
@@ -52,7 +54,8 @@ use crate::{
 /// let ask = Usd::cents(60).as_nanos();
 /// let hold = Hold {
 ///     values: &[""],
-///     charges: &[Charge { counter, value: 0, amount: ask }],
+///     charges: &[Charge { counter, value: 0 }],
+///     cost: Usd::nanos(ask),
 ///     limits: &[Limit { charge: 0, ask, limit: Usd::dollars(1).as_nanos() }],
 ///     at,
 ///     deadline,
@@ -94,16 +97,42 @@ impl MemoryStore {
     /// [`ReserveError::Refused`] if a limit has no room. [`ReserveError::Unavailable`]
     /// if the hold makes no sense, for example names a counter of another store.
     pub fn reserve_now(&self, hold: &Hold<'_>) -> Result<Reservation, ReserveError> {
-        let mut found = Found::default();
-        found.prepare(hold, &self.hasher);
-        self.lock().reserve(hold, &mut found)
+        let hashes = self.hashes(hold);
+        self.lock().reserve_hold(hold, &hashes)
+    }
+
+    /// Looks up the charges of a policy's calls, once for all of them. `limits` are those
+    /// known already.
+    pub(crate) fn plan(&self, charges: &[Charge], limits: &[(CounterId, u64)]) -> Option<Charges> {
+        let mut state = self.lock();
+        limits.iter().for_each(|(counter, limit)| state.meanings.widen(*counter, *limit));
+        Charges::look_up(charges, usize::MAX, &state.meanings, &state.scopes).ok()
+    }
+
+    /// Reserves what a plan books. `None` if there is no room: a hold tells why.
+    #[inline]
+    pub(crate) fn reserve_planned(
+        &self,
+        charges: &Charges,
+        values: &[&str],
+        rooms: &[u64],
+        cost: u64,
+        at: Timestamp,
+        lasts: u64,
+    ) -> Option<Reservation> {
+        let mut places = Places::new();
+        for run in &charges.runs {
+            let value = values.get(usize::from(run.value)).copied().unwrap_or_default();
+            places.push(Place::of(hash_of(&self.hasher, value)));
+        }
+        let ask = Ask { charges, values, rooms, cost, lasts };
+        self.lock().reserve(&ask, &mut places, at)
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
     pub fn peek(&self, hold: &Hold<'_>) -> Option<Refusal> {
-        let mut found = Found::default();
-        found.prepare(hold, &self.hasher);
-        self.lock().peek(hold, &mut found)
+        let hashes = self.hashes(hold);
+        self.lock().peek(hold, &hashes)
     }
 
     /// [`Store::read`] without the detour of an [`Answer`].
@@ -141,6 +170,11 @@ impl MemoryStore {
     /// How many label values have counters of their own.
     pub fn scopes(&self) -> usize {
         self.lock().scopes.labelled()
+    }
+
+    /// Done before the store is locked.
+    fn hashes(&self, hold: &Hold<'_>) -> SmallVec<[u64; 8]> {
+        hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
