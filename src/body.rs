@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use crate::{
     meter::Meter,
     policy::Permit,
-    provider::{Format, Observer},
+    provider::{Format, Observed, Observer},
     screen::Screen,
     sse::Events,
 };
@@ -56,6 +56,9 @@ pin_project! {
             let this = this.project();
             if this.meter.is_some() {
                 this.watch.finish(this.meter);
+            }
+            if let Some(meter) = this.meter.take() {
+                meter.abandon(this.watch.told());
             }
         }
     }
@@ -104,8 +107,7 @@ where
         };
         let mut metered = Self { inner: body, watch, meter, last: None, has_ended: false };
         if metered.inner.is_end_stream() {
-            metered.watch.finish(&mut metered.meter);
-            complete(&mut metered.meter);
+            metered.watch.complete(&mut metered.meter);
         }
         metered
     }
@@ -136,8 +138,7 @@ where
             }
             let Some(result) = ready!(this.inner.as_mut().poll_frame(cx)) else {
                 *this.has_ended = true;
-                this.watch.finish(this.meter);
-                complete(this.meter);
+                this.watch.complete(this.meter);
                 continue;
             };
             match result.map(Frame::into_data) {
@@ -145,23 +146,21 @@ where
                     let passing = this.watch.read(bytes, this.meter);
                     if this.inner.is_end_stream() {
                         // a caller may not poll again
-                        this.watch.finish(this.meter);
-                        complete(this.meter);
+                        this.watch.complete(this.meter);
                     }
                     if let Some(bytes) = passing {
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                 }
                 Ok(Err(trailers)) => {
-                    this.watch.finish(this.meter);
-                    complete(this.meter);
+                    this.watch.complete(this.meter);
                     *this.last = Some(Ok(trailers));
                 }
                 Err(error) => {
                     *this.has_ended = true;
                     this.watch.finish(this.meter);
                     if let Some(meter) = this.meter.take() {
-                        meter.fail();
+                        meter.fail(this.watch.told());
                     }
                     *this.last = Some(Err(error));
                 }
@@ -208,7 +207,7 @@ impl Watch {
                 screen.pop()
             }
         };
-        self.tell(meter);
+        self.listen(meter);
         passing
     }
 
@@ -233,24 +232,36 @@ impl Watch {
             }
             Self::Hidden(screen) => screen.finish(),
         }
-        self.tell(meter);
+        self.listen(meter);
     }
 
-    /// Tells the meter what is new; a stream that says it is complete settles here,
-    /// since some clients drop the body at that word.
-    fn tell(&mut self, meter: &mut Option<impl Meter>) {
-        let observer = match self {
-            Self::Nothing => return,
-            Self::Json(observer) => observer,
-            Self::Events(events) => events.observer(),
-            Self::Hidden(screen) => screen.observer(),
-        };
-        let Some(observed) = observer.news() else { return };
-        if let Some(meter) = meter {
-            meter.observe(observed);
+    /// The body has ended well.
+    fn complete(&mut self, meter: &mut Option<impl Meter>) {
+        self.finish(meter);
+        if let Some(meter) = meter.take() {
+            meter.complete(self.told());
         }
-        if observed.is_final {
-            complete(meter);
+    }
+
+    /// Looks for the word of a stream that it is complete, which settles it, since some
+    /// clients drop the body at that word.
+    fn listen(&mut self, meter: &mut Option<impl Meter>) {
+        let told = self.told();
+        if told.is_final
+            && let Some(meter) = meter.take()
+        {
+            meter.complete(told);
+        }
+    }
+
+    /// What the response has told so far.
+    fn told(&self) -> &Observed {
+        const NOTHING: &Observed = &Observed::nothing();
+        match self {
+            Self::Nothing => NOTHING,
+            Self::Json(observer) => observer.observed(),
+            Self::Events(events) => events.observed(),
+            Self::Hidden(screen) => screen.observed(),
         }
     }
 
@@ -263,12 +274,6 @@ impl Watch {
 
     fn is_holding(&self) -> bool {
         matches!(self, Self::Hidden(screen) if screen.is_holding())
-    }
-}
-
-fn complete(meter: &mut Option<impl Meter>) {
-    if let Some(meter) = meter.take() {
-        meter.complete();
     }
 }
 

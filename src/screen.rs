@@ -14,7 +14,7 @@ use std::{collections::VecDeque, fmt, mem, ops::Range};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    provider::{EventKind, Observer},
+    provider::{EventKind, Observed},
     sse::Events,
 };
 
@@ -45,9 +45,9 @@ impl Screen {
         }
     }
 
-    /// The observer of the stream.
-    pub(crate) fn observer(&mut self) -> &mut Observer {
-        self.events.observer()
+    /// What the stream has told so far.
+    pub(crate) fn observed(&self) -> &Observed {
+        self.events.observed()
     }
 
     /// Takes the next frame.

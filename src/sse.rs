@@ -69,11 +69,6 @@ impl Events {
         }
     }
 
-    /// The observer of the data.
-    pub(crate) fn observer(&mut self) -> &mut Observer {
-        &mut self.observer
-    }
-
     /// What the stream has told so far.
     pub(crate) fn observed(&self) -> &Observed {
         self.observer.observed()

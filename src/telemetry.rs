@@ -33,8 +33,9 @@ pub(crate) fn admitted(
     }
 }
 
+/// Whether anybody may listen.
 #[inline]
-fn is_heard() -> bool {
+pub(crate) fn is_heard() -> bool {
     LevelFilter::current() >= LevelFilter::DEBUG
 }
 

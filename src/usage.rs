@@ -56,8 +56,20 @@ impl Usage {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
+    /// Whether all tokens are plain text, neither cached nor hidden.
+    #[inline]
+    pub(crate) fn has_no_parts(&self) -> bool {
+        let input = self.cached_input_tokens | self.cache_write_tokens | self.cache_write_1h_tokens;
+        let audio = self.input_audio_tokens | self.cached_audio_tokens | self.output_audio_tokens;
+        input | audio | self.reasoning_tokens == 0
+    }
+
     /// Whether no part is larger than its whole.
+    #[inline]
     pub fn is_consistent(&self) -> bool {
+        if self.has_no_parts() {
+            return true;
+        }
         let cache = [self.cached_input_tokens, self.cache_write_tokens, self.cache_write_1h_tokens];
         cache.iter().fold(0u64, |sum, part| sum.saturating_add(*part)) <= self.input_tokens
             && self.input_audio_tokens <= self.input_tokens

@@ -28,27 +28,28 @@ impl Told {
         (Self(log.clone()), move || log.lock().unwrap().clone())
     }
 
-    fn end(&self, how: &'static str) {
+    fn end(&self, how: &'static str, told: &Observed) {
         let mut log = self.0.lock().unwrap();
+        log.observed = told.clone();
         assert_eq!(log.end.replace(how), None, "ended twice");
     }
 }
 
 impl Meter for Told {
-    fn observe(&mut self, observed: &Observed) {
-        self.0.lock().unwrap().observed = observed.clone();
-    }
-
     fn alive(&mut self) {
         self.0.lock().unwrap().frames += 1;
     }
 
-    fn complete(self) {
-        self.end("complete");
+    fn complete(self, told: &Observed) {
+        self.end("complete", told);
     }
 
-    fn fail(self) {
-        self.end("failed");
+    fn fail(self, told: &Observed) {
+        self.end("failed", told);
+    }
+
+    fn abandon(self, told: &Observed) {
+        self.end("abandoned", told);
     }
 }
 

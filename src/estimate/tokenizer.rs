@@ -85,8 +85,7 @@ impl Family {
 /// Whether a name is one of OpenAI's, also of a fine-tuned model, but not of the open
 /// ones that others serve.
 fn is_openai(model: &str) -> bool {
-    let name =
-        model.bytes().rposition(|byte| byte == b'/').map_or(model, |slash| &model[slash + 1..]);
+    let name = memchr::memrchr(b'/', model.as_bytes()).map_or(model, |slash| &model[slash + 1..]);
     let name = name.strip_prefix("ft:").unwrap_or(name);
     let is_gpt = name.starts_with("gpt-") && !name.starts_with("gpt-oss");
     let mut letters = name.bytes();

@@ -24,10 +24,11 @@
 //! ```
 
 mod capture;
+mod key;
 mod scope;
 mod set;
 
 pub use capture::{Capture, CaptureLayer};
+pub(crate) use key::{Key, canonical};
 pub use scope::{current, scope};
-pub(crate) use set::canonical;
 pub use set::{LabelError, Labels};

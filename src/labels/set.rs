@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
 
+use super::key::Key;
+
 /// The key of the label that per-user rules read; `user_id` is the same key.
 pub(crate) const USER: &str = "user";
 
@@ -24,7 +26,15 @@ pub(crate) const USER: &str = "user";
 /// assert_eq!(labels.value("team"), None);
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Labels(Option<Arc<[(SmolStr, SmolStr)]>>);
+pub struct Labels(Option<Arc<[Label]>>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Label {
+    key: Key,
+    value: SmolStr,
+    /// Whether key and value are within the bounds.
+    fits: bool,
+}
 
 impl Labels {
     /// The most labels a call may carry.
@@ -43,7 +53,7 @@ impl Labels {
     #[must_use]
     pub fn with(self, key: impl Into<SmolStr>, value: impl Into<SmolStr>) -> Self {
         [(key, value)].into_iter().fold(self, |labels, (key, value)| {
-            labels.over(&Self(Some(Arc::new([(canonical(key.into()), value.into())]))))
+            labels.over(&Self(Some(Arc::new([Label::new(key.into(), value.into())]))))
         })
     }
 
@@ -51,18 +61,26 @@ impl Labels {
     #[inline]
     pub fn value(&self, key: &str) -> Option<&str> {
         let key = if key == "user_id" { USER } else { key };
+        let label = self.0.as_ref()?.iter().find(|label| label.key.name() == key)?;
+        Some(&label.value)
+    }
+
+    /// The value of a label whose key is at hand.
+    #[inline]
+    pub(crate) fn of(&self, key: &Key) -> Option<&str> {
         self.at(self.position(key)?)
     }
 
     /// Which of the labels has this key, so that it need not be looked for again.
     #[inline]
-    pub(crate) fn position(&self, key: &str) -> Option<usize> {
-        self.0.as_ref()?.iter().position(|(known, _)| known == key)
+    pub(crate) fn position(&self, key: &Key) -> Option<usize> {
+        self.0.as_ref()?.iter().position(|label| label.key.is(key))
     }
 
     /// The value of the label at a position.
+    #[inline]
     pub(crate) fn at(&self, position: usize) -> Option<&str> {
-        self.0.as_ref()?.get(position).map(|(_, value)| value.as_str())
+        self.0.as_ref()?.get(position).map(|label| label.value.as_str())
     }
 
     /// The value of the label `user`.
@@ -77,7 +95,8 @@ impl Labels {
 
     /// Keys and values, in the order in which keys first appeared.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().flat_map(|all| all.iter()).map(|(key, value)| (key.as_str(), value.as_str()))
+        let all = self.0.iter().flat_map(|all| all.iter());
+        all.map(|label| (label.key.name().as_str(), label.value.as_str()))
     }
 
     /// Both sets; where both have a key, `stronger` wins. Allocates only if neither is empty.
@@ -88,10 +107,10 @@ impl Labels {
             (_, None) => self.clone(),
             (Some(weak), Some(strong)) => {
                 let mut all: Vec<_> = weak.to_vec();
-                for (key, value) in strong.iter() {
-                    match all.iter_mut().find(|(known, _)| known == key) {
-                        Some(slot) => slot.1 = value.clone(),
-                        None => all.push((key.clone(), value.clone())),
+                for label in strong.iter() {
+                    match all.iter_mut().find(|known| known.key.is(&label.key)) {
+                        Some(known) => *known = label.clone(),
+                        None => all.push(label.clone()),
                     }
                 }
                 Self(Some(all.into()))
@@ -109,22 +128,24 @@ impl Labels {
         if all.len() > Self::MAX_LABELS {
             return Err(LabelError::TooMany(all.len()));
         }
-        match all
-            .iter()
-            .find(|(key, value)| key.len() > Self::MAX_KEY || value.len() > Self::MAX_VALUE)
-        {
+        match all.iter().find(|label| !label.fits) {
             None => Ok(()),
-            Some((key, value)) => {
-                let key = key.chars().take(Self::MAX_KEY).collect::<String>().into();
-                Err(LabelError::TooLong { key, bytes: value.len() })
-            }
+            Some(label) => Err(label.too_long()),
         }
     }
 }
 
-/// The key under which a label is kept.
-pub(crate) fn canonical(key: SmolStr) -> SmolStr {
-    if key == "user_id" { SmolStr::new_static(USER) } else { key }
+impl Label {
+    fn new(key: SmolStr, value: SmolStr) -> Self {
+        let fits = key.len() <= Labels::MAX_KEY && value.len() <= Labels::MAX_VALUE;
+        Self { key: Key::new(key), value, fits }
+    }
+
+    #[cold]
+    fn too_long(&self) -> LabelError {
+        let key = self.key.name().chars().take(Labels::MAX_KEY).collect::<String>().into();
+        LabelError::TooLong { key, bytes: self.value.len() }
+    }
 }
 
 impl<K: Into<SmolStr>, V: Into<SmolStr>> FromIterator<(K, V)> for Labels {

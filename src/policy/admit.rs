@@ -6,7 +6,7 @@ use super::{
     Mode, Permit, PolicyBuilder, Settings,
     decide::{Flow, Progress},
     plan::Plan,
-    pricing::Prices,
+    pricing::{InputEstimator, Prices},
     status::{SpendError, Tally},
 };
 use crate::{
@@ -14,7 +14,6 @@ use crate::{
     claim::{Amount, Scope, Unit},
     clock::{Clock, Timestamp},
     error::Error,
-    estimate::Estimator,
     labels::Labels,
     price::PriceBook,
     store::{CounterKey, MemoryStore, Store},
@@ -37,9 +36,7 @@ pub(crate) struct Inner {
     pub(crate) prices: Prices,
     pub(crate) store: StoreHandle,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) estimator: Box<dyn Estimator>,
-    /// Whether the estimator is the user's, which may look into a call's body.
-    pub(crate) own_estimator: bool,
+    pub(crate) estimator: InputEstimator,
     pub(crate) workspace_mark: u64,
     /// How long a reservation is open.
     pub(crate) deadline_nanos: u64,
@@ -197,7 +194,7 @@ impl Policy {
 
     /// Whether a call needs its body for the decision.
     pub(crate) fn looks_into_bodies(&self) -> bool {
-        self.0.plan.looks_into_bodies() || self.0.own_estimator
+        self.0.plan.looks_into_bodies() || matches!(self.0.estimator, InputEstimator::Own(_))
     }
 
     /// A number that stands for the workspace on its store, never zero.

@@ -13,6 +13,7 @@ use crate::{
     call::Call,
     claim::{Amount, Claim},
     denial::{Denial, DenialKind, Deny, Exceeded},
+    labels::Key,
     rule::Step,
     store::{Charge, CounterKey, Hold, Limit, Refusal},
     usd::Usd,
@@ -99,8 +100,11 @@ impl Policy {
         value: &str,
         booking: &Booking<'_>,
     ) -> Option<usize> {
-        let labels = self.0.plan.scopes.iter().chain(&booking.extra_labels);
-        booking.values.iter().zip(labels).position(|(known, of)| *known == value && of == label)
+        let planned = self.0.plan.scopes.iter().map(|scope| scope.as_ref().map(Key::name));
+        let labels = planned.chain(booking.extra_labels.iter().map(Option::as_ref));
+        let known =
+            |(known, of): (&&str, Option<&SmolStr>)| *known == value && of == label.as_ref();
+        booking.values.iter().zip(labels).position(known)
     }
 
     pub(super) fn hold<'b>(&self, booking: &'b Booking<'_>, call: &Call) -> Hold<'b> {

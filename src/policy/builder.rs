@@ -14,7 +14,7 @@ use super::{
     Receipt, Settings, UnknownPrice,
     admit::{Inner, StoreHandle},
     plan::Plan,
-    pricing::Prices,
+    pricing::{InputEstimator, Prices},
     status::Tally,
     twins,
 };
@@ -80,8 +80,7 @@ pub struct PolicyBuilder {
     prices: PriceBook,
     store: StoreHandle,
     clock: Arc<dyn Clock>,
-    estimator: Box<dyn Estimator>,
-    own_estimator: bool,
+    estimator: InputEstimator,
     ephemeral_ok: bool,
 }
 
@@ -100,8 +99,7 @@ impl PolicyBuilder {
             prices: PriceBook::bundled(),
             store: StoreHandle::Memory(Arc::new(MemoryStore::new())),
             clock: Arc::new(SystemClock),
-            estimator: Box::new(BytesEstimator::default()),
-            own_estimator: false,
+            estimator: InputEstimator::Bytes(BytesEstimator::default()),
             ephemeral_ok: false,
         }
     }
@@ -174,8 +172,7 @@ impl PolicyBuilder {
 
     /// How many input tokens are expected. Defaults to [`BytesEstimator`].
     pub fn estimator(mut self, estimator: impl Estimator + 'static) -> Self {
-        self.estimator = Box::new(estimator);
-        self.own_estimator = true;
+        self.estimator = InputEstimator::Own(Box::new(estimator));
         self
     }
 
@@ -355,7 +352,6 @@ impl PolicyBuilder {
             store: self.store,
             clock: self.clock,
             estimator: self.estimator,
-            own_estimator: self.own_estimator,
             workspace_mark,
             deadline_nanos,
             tally: Tally::default(),

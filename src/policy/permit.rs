@@ -38,12 +38,17 @@ pub struct Permit {
     pub(super) bound: Bound,
     pub(super) provider: Provider,
     pub(super) phase: Phase,
-    pub(super) seen: Observed,
-    pub(super) deadline: Timestamp,
+    deadline: Timestamp,
     pub(super) ended: bool,
     reply: Reply,
-    receipt: Option<Receipt>,
+    /// Only where somebody listens, because a permit is moved a few times.
+    heard: Option<Box<Heard>>,
+}
+
+/// What of a call others look at.
+struct Heard {
     span: Span,
+    receipt: Option<Receipt>,
 }
 
 /// How the response will be written.
@@ -76,7 +81,7 @@ impl Permit {
         let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
         policy.tally.count_admitted(bound);
         let reserved = progress.quote.cost;
-        let deadline = call.at().saturating_add(policy.settings.deadline);
+        let deadline = call.at().as_nanos().saturating_add(policy.deadline_nanos);
         let mut permit = Self {
             policy,
             reservation,
@@ -85,33 +90,43 @@ impl Permit {
             bound,
             provider: call.provider().clone(),
             phase: Phase::Held,
-            seen: Observed::default(),
-            deadline,
+            deadline: Timestamp::from_nanos(deadline),
             ended: false,
             reply: Reply { format: Format::OpenAiChat, hides_usage: false },
-            receipt: None,
-            span: Span::none(),
+            heard: None,
         };
+        if permit.policy.settings.wants_receipts()
+            || telemetry::is_heard()
+            || progress.would_deny.is_some()
+            || progress.would_use.is_some()
+        {
+            permit.tell(call, progress);
+        }
+        permit
+    }
+
+    #[inline(never)]
+    fn tell(&mut self, call: &Call, progress: &mut Progress) {
         // A subscriber is code of others: from here on the permit guards the reservation.
         let (would_deny, would_use) = (progress.would_deny.take(), progress.would_use.take());
         if would_deny.is_some() {
-            permit.policy.tally.count_would_deny();
+            self.policy.tally.count_would_deny();
         }
-        permit.span =
-            telemetry::admitted(call, reserved, would_deny.as_ref(), would_use.as_deref());
-        permit.receipt = permit.policy.settings.wants_receipts().then(|| {
+        let span =
+            telemetry::admitted(call, self.reserved, would_deny.as_ref(), would_use.as_deref());
+        let receipt = self.policy.settings.wants_receipts().then(|| {
             Receipt::new(ReceiptFacts {
                 provider: call.provider().clone(),
                 labels: call.labels().clone(),
                 requested_model: call.requested_model().into(),
                 model: call.model_name().clone(),
-                reserved,
-                bound,
+                reserved: self.reserved,
+                bound: self.bound,
                 would_deny,
                 would_use,
             })
         });
-        permit
+        self.heard = Some(Box::new(Heard { span, receipt }));
     }
 
     /// A permit of a policy that is off: it settles nothing and tells nobody.
@@ -124,12 +139,10 @@ impl Permit {
             bound: Bound::Assumed,
             provider: call.provider().clone(),
             phase: Phase::Held,
-            seen: Observed::default(),
             deadline: Timestamp::MAX,
             ended: true,
             reply: Reply { format: Format::OpenAiChat, hides_usage: false },
-            receipt: None,
-            span: Span::none(),
+            heard: None,
         }
     }
 
@@ -145,7 +158,7 @@ impl Permit {
 
     /// The receipt, if the policy makes them: for responses, or for its callback.
     pub fn receipt(&self) -> Option<&Receipt> {
-        self.receipt.as_ref()
+        self.heard.as_ref()?.receipt.as_ref()
     }
 
     /// The receipt, if it goes along with the response.
@@ -155,7 +168,8 @@ impl Permit {
 
     /// The span of this call, with the `gen_ai.*` attributes known so far.
     pub fn span(&self) -> &Span {
-        &self.span
+        static NONE: Span = Span::none();
+        self.heard.as_ref().map_or(&NONE, |heard| &heard.span)
     }
 
     /// Says that the call is on its way: from now on a drop charges the estimate.
@@ -182,35 +196,30 @@ impl Permit {
     /// Settles to the cost of this usage. Usage that contradicts itself or is
     /// absurdly large settles to the estimate.
     pub fn settle(mut self, usage: &Usage) {
-        self.seen.usage = Some(*usage);
-        self.end(End::Complete);
+        let told = Observed { usage: Some(*usage), ..Observed::nothing() };
+        self.end(End::Complete, &told);
     }
 
     /// Settles to the estimate: the call was made, and its usage is not known. After a
     /// status that is not billed, told by [`answered`](Self::answered), that is nothing.
     pub fn settle_estimate(mut self) {
-        self.seen.usage = None;
-        self.end(End::Complete);
+        self.end(End::Complete, &Observed::nothing());
     }
 
     /// Gives everything back: nothing was sent.
     pub fn release(mut self) {
-        self.end(End::NotSent);
+        self.end(End::NotSent, &Observed::nothing());
     }
 
     /// Settles a call whose service failed: nothing, if the error proves that
     /// nothing was sent, else what the policy says of ambiguous failures.
     pub fn failed(mut self, error: &BoxError) {
         let not_sent = self.phase == Phase::Held || self.policy.settings.is_nothing_sent(error);
-        self.end(if not_sent { End::NotSent } else { End::Failed });
+        self.end(if not_sent { End::NotSent } else { End::Failed }, &Observed::nothing());
     }
 }
 
 impl Meter for Permit {
-    fn observe(&mut self, observed: &Observed) {
-        self.seen.clone_from(observed);
-    }
-
     /// A stream that still flows is not lost: its deadline moves along, half a
     /// deadline at a time so that this is rarely more than a look at the clock.
     fn alive(&mut self) {
@@ -224,21 +233,29 @@ impl Meter for Permit {
         }
     }
 
-    fn complete(mut self) {
-        self.end(End::Complete);
+    fn complete(mut self, told: &Observed) {
+        self.end(End::Complete, told);
     }
 
-    fn fail(mut self) {
-        self.end(End::Broken);
+    fn fail(mut self, told: &Observed) {
+        self.end(End::Broken, told);
+    }
+
+    fn abandon(mut self, told: &Observed) {
+        self.end(End::Broken, told);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.end(match self.phase {
+        if self.ended {
+            return;
+        }
+        let end = match self.phase {
             Phase::Held => End::NotSent,
             Phase::Sent | Phase::Answered(_) => End::Broken,
-        });
+        };
+        self.end(end, &Observed::nothing());
     }
 }
 

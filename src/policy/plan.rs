@@ -7,7 +7,7 @@ use super::{admit::StoreHandle, shortcut::Shortcut};
 use crate::{
     call::Call,
     claim::{Scope, Unit},
-    labels::Labels,
+    labels::{Key, Labels},
     rule::{Counted, Step},
     store::{Charge, CounterId, CounterKey, Store},
     window::{Window, Zone},
@@ -68,7 +68,7 @@ pub(crate) struct PlannedStep {
 pub(crate) struct Plan {
     pub(crate) workspace: SmolStr,
     /// The label of each scope; the workspace, which is first, has none.
-    pub(crate) scopes: Vec<Option<SmolStr>>,
+    pub(crate) scopes: Vec<Option<Key>>,
     pub(crate) counters: Vec<Planned>,
     pub(crate) steps: Vec<PlannedStep>,
     /// What every call books.
@@ -143,8 +143,9 @@ impl Plan {
         if let Some(index) = self.counters.iter().position(known) {
             return u8::try_from(index).ok();
         }
-        let scope = self.scopes.iter().position(|known| *known == label).unwrap_or_else(|| {
-            self.scopes.push(label.clone());
+        let of = label.clone().map(Key::new);
+        let scope = self.scopes.iter().position(|known| *known == of).unwrap_or_else(|| {
+            self.scopes.push(of);
             self.scopes.len() - 1
         });
         let key = CounterKey { workspace: self.workspace.clone(), label, unit, window };

@@ -9,7 +9,9 @@ use super::{InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
 use crate::{
     call::{Bound, Call, Estimate, Provider},
     denial::{Denial, DenialKind, Deny},
-    estimate::{OpenEnded, Output, OutputBound, output_tokens},
+    estimate::{
+        BytesEstimator, Estimator, InputEstimate, OpenEnded, Output, OutputBound, output_tokens,
+    },
     price::{Asked, Entry, EntryId, Price, PriceBook},
     usd::Usd,
 };
@@ -43,6 +45,25 @@ impl Prices {
     }
 }
 
+/// What counts a call's input before it is made.
+pub(crate) enum InputEstimator {
+    /// The built-in one, called directly.
+    Bytes(BytesEstimator),
+    /// The user's, which may look into a call's body, and may panic.
+    Own(Box<dyn Estimator>),
+}
+
+impl InputEstimator {
+    #[inline]
+    fn count(&self, call: &Call) -> Result<InputEstimate, Deny> {
+        match self {
+            Self::Bytes(estimator) => Ok(estimator.input_tokens(call)),
+            Self::Own(estimator) => catch_unwind(AssertUnwindSafe(|| estimator.input_tokens(call)))
+                .map_err(|_| Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked")),
+        }
+    }
+}
+
 /// The price of a call at its current model.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Quote {
@@ -59,7 +80,8 @@ pub(super) fn searches(call: &Call) -> u64 {
 }
 
 impl Policy {
-    /// Prices a call for the first time. A panic of the user's estimator denies.
+    /// Prices a call for the first time.
+    #[inline]
     pub(super) fn first_price(
         &self,
         call: &mut Call,
@@ -67,9 +89,7 @@ impl Policy {
     ) -> Result<(), Denial> {
         progress.version = self.0.prices.current().0;
         let (version, quote) = (progress.version, &mut progress.quote);
-        let quoted = catch_unwind(AssertUnwindSafe(|| self.quote(call, version, quote)));
-        let panicked = || Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked");
-        match quoted.unwrap_or_else(|_| Err(panicked())) {
+        match self.quote(call, version, quote) {
             Ok(()) => Ok(()),
             Err(deny) => self.deny(None, deny, call, progress),
         }
@@ -125,10 +145,7 @@ impl Policy {
 
     fn input(&self, call: &Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {
         let settings = &self.0.settings;
-        // It may be the user's code.
-        let input = catch_unwind(AssertUnwindSafe(|| self.0.estimator.input_tokens(call)));
-        let panicked = |_| Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked");
-        let input = input.map_err(panicked)?;
+        let input = self.0.estimator.count(call)?;
         let (tokens, bound) = match (settings.input_bound, input.ceiling) {
             (InputBound::Ceiling, Some(ceiling)) => (ceiling.max(input.expected), Bound::Hard),
             (InputBound::Ceiling, None) if settings.open_ended == OpenEnded::Deny => {

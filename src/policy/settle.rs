@@ -3,6 +3,7 @@
 use super::{OnAbandoned, OnAmbiguous, Permit, permit::Phase};
 use crate::{
     clock::Timestamp,
+    provider::Observed,
     settled::{Settled, SettledHow},
     telemetry,
     usd::Usd,
@@ -42,12 +43,12 @@ fn billing(phase: Phase) -> Billing {
 }
 
 impl Permit {
-    /// Settles, the first time it is called.
-    pub(super) fn end(&mut self, end: End) {
+    /// Settles, the first time it is called, by what the response has told.
+    pub(super) fn end(&mut self, end: End, told: &Observed) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let actual = self.actual();
+        let actual = self.actual(told);
         let (cost, how) = self.verdict(end, actual);
         if let Some(reservation) = self.reservation {
             let store = self.policy.store.get();
@@ -59,10 +60,10 @@ impl Permit {
                 _ => store.settle(reservation, cost, self.policy.clock.now()),
             }
         }
-        self.report(cost, how);
+        self.report(cost, how, told);
         // Events come last: a subscriber is code of others.
-        if actual.is_none() && (self.seen.usage.is_some() || self.seen.contradictory) {
-            self.span().in_scope(|| telemetry::unbelievable(self.seen.usage.as_ref()));
+        if actual.is_none() && (told.usage.is_some() || told.contradictory) {
+            self.span().in_scope(|| telemetry::unbelievable(told.usage.as_ref()));
         }
     }
 
@@ -94,14 +95,22 @@ impl Permit {
     }
 
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
-    fn actual(&self) -> Option<Usd> {
-        let usage = self.seen.usage.as_ref()?;
-        self.policy.actual_cost(&self.priced, &self.provider, &self.seen, usage)
+    fn actual(&self, told: &Observed) -> Option<Usd> {
+        let usage = told.usage.as_ref()?;
+        self.policy.actual_cost(&self.priced, &self.provider, told, usage)
     }
 
-    fn report(&self, cost: Usd, how: SettledHow) {
-        let settled = Settled { cost, reserved: self.reserved, how, usage: self.seen.usage };
+    #[inline]
+    fn report(&self, cost: Usd, how: SettledHow, told: &Observed) {
         self.policy.tally.count_settled(how);
+        if self.receipt().is_some() || telemetry::is_heard() {
+            self.tell_settled(cost, how, told);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_settled(&self, cost: Usd, how: SettledHow, told: &Observed) {
+        let settled = Settled { cost, reserved: self.reserved, how, usage: told.usage };
         if let Some(receipt) = self.receipt() {
             receipt.settle(settled);
             if let Some(on_settled) = &self.policy.settings.on_settled {
@@ -112,7 +121,7 @@ impl Permit {
                 }
             }
         }
-        telemetry::settled(self.span(), &self.provider, &self.seen, &settled);
+        telemetry::settled(self.span(), &self.provider, told, &settled);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::{
     price::{PICOS_PER_NANO, Price, SAME, Sheet},
-    rates::Rates,
+    rates::{Rates, sum},
     tier::{Asked, Region, Tier},
 };
 use crate::{usage::Usage, usd::Usd};
@@ -22,10 +22,25 @@ impl Price {
         let bill = |rates: &Rates| {
             self.in_usd(rates.tokens(usage), rates.pieces(usage.web_searches), region)
         };
-        match self.sheet(self.billed_as(tier), usage.input_tokens) {
+        match self.sheets.first() {
+            Some(list) if tier == Tier::Default && usage.input_tokens <= self.plain.list_up_to => {
+                bill(&list.rates)
+            }
+            _ => self.cost_on_any_sheet(usage.input_tokens, tier, bill),
+        }
+    }
+
+    #[inline(never)]
+    fn cost_on_any_sheet(
+        &self,
+        input_tokens: u64,
+        tier: Tier,
+        bill: impl Fn(&Rates) -> Usd,
+    ) -> Usd {
+        match self.sheet(self.billed_as(tier), input_tokens) {
             Some(rates) => bill(rates),
             None => {
-                let tiers = self.tiers().filter_map(|tier| self.sheet(tier, usage.input_tokens));
+                let tiers = self.tiers().filter_map(|tier| self.sheet(tier, input_tokens));
                 tiers.map(bill).max().unwrap_or(Usd::MAX)
             }
         }
@@ -39,6 +54,24 @@ impl Price {
     /// is not free costs at least one nano-dollar.
     #[inline]
     pub fn ceiling(&self, input_tokens: u64, output_tokens: u64, asked: &Asked<'_>) -> Usd {
+        let is_plain = asked.tier.is_none() && !asked.media && asked.web_searches == 0;
+        let most = match (self.plain.most, self.sheets.first()) {
+            (Some((input, output)), Some(list)) if is_plain => {
+                let tokens = sum([(input_tokens, input), (output_tokens, output)]);
+                self.in_usd(tokens, list.rates.pieces(0), asked.region())
+            }
+            _ => self.ceiling_of_any_sheet(input_tokens, output_tokens, asked),
+        };
+        if most.is_zero() && !self.is_free() { Usd::nanos(1) } else { most }
+    }
+
+    #[inline(never)]
+    fn ceiling_of_any_sheet(
+        &self,
+        input_tokens: u64,
+        output_tokens: u64,
+        asked: &Asked<'_>,
+    ) -> Usd {
         let anything = asked.tier.is_some_and(|name| self.billed_as(Tier::named(name)).is_none())
             && asked.tier != Some("auto");
         let region = asked.region();
@@ -53,8 +86,7 @@ impl Price {
             self.hundredths(tokens, rates.pieces(asked.web_searches), region)
         });
         // The largest first and then the division, once.
-        let most = most.max().map_or(Usd::MAX, rounded_up);
-        if most.is_zero() && !self.is_free() { Usd::nanos(1) } else { most }
+        most.max().map_or(Usd::MAX, rounded_up)
     }
 
     /// Whether it is nothing in every variant.
@@ -85,7 +117,9 @@ impl Price {
         Self {
             sheets: self.sheets.iter().map(scale).collect(),
             regional_percent: self.regional_percent,
+            plain: self.plain,
         }
+        .compared()
     }
 
     /// The tier whose sheets a tier is billed on; `None` for the dearest of all.
@@ -153,6 +187,33 @@ mod tests {
 
     fn cost(price: &Price, usage: &Usage) -> Usd {
         price.cost(usage, Tier::Default, Region::Global)
+    }
+
+    #[test]
+    fn the_short_way_comes_to_the_same_on_every_price_of_the_book() {
+        let book = crate::price::PriceBook::bundled();
+        let sizes = [0, 1, 999, 127_999, 128_000, 128_001, 200_000, 200_001, 272_001, 1 << 40];
+        for entry in book.entries() {
+            let price = entry.price();
+            for (input, output) in sizes.into_iter().flat_map(|a| sizes.map(|b| (a, b))) {
+                let asked = Asked::default();
+                let long = price.ceiling_of_any_sheet(input, output, &asked);
+                let least = if price.is_free() { Usd::ZERO } else { Usd::nanos(1) };
+                assert_eq!(price.ceiling(input, output, &asked), long.max(least), "{entry:?}");
+                let usage = Usage {
+                    cached_input_tokens: output.min(input),
+                    ..Usage::tokens(input, output)
+                };
+                for usage in [usage, Usage::tokens(input, output)] {
+                    let bill = |rates: &Rates| {
+                        let tokens = rates.tokens_by_kind(&usage);
+                        price.in_usd(tokens, rates.pieces(0), Region::Global)
+                    };
+                    let long = price.cost_on_any_sheet(input, Tier::Default, bill);
+                    assert_eq!(cost(price, &usage), long, "{entry:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,20 +1,38 @@
 //! Names of models, as keys.
 
+use std::hash::{Hash, Hasher};
+
 use hashbrown::Equivalent;
 use smol_str::SmolStr;
 
 /// A provider and a model, lower-case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) provider: SmolStr,
     pub(super) model: SmolStr,
 }
 
 /// The same, borrowed, so that a look-up hashes once and allocates nothing.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct NameRef<'a> {
     pub(super) provider: &'a str,
     pub(super) model: &'a str,
+}
+
+/// Of the provider only its length: a model has few of them, and to compare those is
+/// quicker than to hash two texts for every call.
+impl Hash for NameRef<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.model.as_bytes());
+        state.write_usize(self.provider.len());
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        NameRef { provider: &self.provider, model: &self.model }.hash(state);
+    }
 }
 
 impl Equivalent<Name> for NameRef<'_> {

@@ -88,14 +88,13 @@ impl Rates {
     /// A part that claims to be larger than its whole is billed as stated.
     #[inline]
     pub(super) fn tokens(&self, usage: &Usage) -> u128 {
-        let plain = Usage::tokens(usage.input_tokens, usage.output_tokens);
-        if *usage == (Usage { web_searches: usage.web_searches, ..plain }) {
+        if usage.has_no_parts() {
             return sum([(usage.input_tokens, self.input), (usage.output_tokens, self.output)]);
         }
         self.tokens_by_kind(usage)
     }
 
-    fn tokens_by_kind(&self, usage: &Usage) -> u128 {
+    pub(super) fn tokens_by_kind(&self, usage: &Usage) -> u128 {
         let cached_audio = usage.cached_audio_tokens.min(usage.cached_input_tokens);
         let cached_text = usage.cached_input_tokens - cached_audio;
         let uncached = usage
@@ -136,6 +135,11 @@ impl Rates {
     fn dearest_output(&self, media: bool) -> u64 {
         let text = self.output.max(self.reasoning());
         if media { text.max(self.audio_output()) } else { text }
+    }
+
+    /// The dearest input and output of text.
+    pub(super) fn dearest_text(&self) -> (u64, u64) {
+        (self.dearest_input(false), self.dearest_output(false))
     }
 
     /// Whether no call can cost more at these rates than at others.
@@ -182,7 +186,8 @@ impl Rates {
     }
 }
 
-fn sum<const N: usize>(parts: [(u64, u64); N]) -> u128 {
+#[inline]
+pub(super) fn sum<const N: usize>(parts: [(u64, u64); N]) -> u128 {
     parts.into_iter().fold(0, |sum: u128, (count, rate)| {
         sum.saturating_add(u128::from(count) * u128::from(rate))
     })

@@ -31,7 +31,6 @@ pub struct Observed {
     /// their whole, a key given twice. [`usage`](Self::usage) is then what was told
     /// before, a floor and not the truth; the call settles at its estimate.
     pub contradictory: bool,
-    news: bool,
 }
 
 /// What an event of a stream was.
@@ -115,54 +114,47 @@ impl Observer {
     pub(crate) fn observed(&self) -> &Observed {
         &self.observed
     }
-
-    /// What has been told so far, if any of it is new since this was last asked.
-    pub(crate) fn news(&mut self) -> Option<&Observed> {
-        std::mem::take(&mut self.observed.news).then_some(&self.observed)
-    }
 }
 
 /// How a dialect writes down what it has read.
 impl Observed {
+    /// A response that has told nothing.
+    pub(crate) const fn nothing() -> Self {
+        Self { usage: None, model: None, service_tier: None, is_final: false, contradictory: false }
+    }
+
     /// Takes a usage; `None` is one that makes no sense.
     pub(super) fn tell_usage(&mut self, told: Option<Usage>) {
-        let contradictory = told.is_none();
-        let usage = told.or(self.usage);
-        self.news |= (usage, contradictory) != (self.usage, self.contradictory);
-        self.usage = usage;
-        self.contradictory = contradictory;
+        self.contradictory = told.is_none();
+        self.usage = told.or(self.usage);
     }
 
     /// Takes the model that answers from its JSON; empty or no string says nothing.
     pub(super) fn tell_model(&mut self, told: Found<'_>) {
-        self.news |= replace(&mut self.model, told);
+        replace(&mut self.model, told);
     }
 
     /// Takes the service tier from its JSON; empty or no string says nothing.
     pub(super) fn tell_service_tier(&mut self, told: Found<'_>) {
-        self.news |= replace(&mut self.service_tier, told);
+        replace(&mut self.service_tier, told);
     }
 
     fn finish(&mut self) {
-        self.news |= !self.is_final;
         self.is_final = true;
     }
 }
 
-/// Replaces a text by that of a JSON string, and says whether it is another.
-fn replace(text: &mut Option<SmolStr>, told: Found<'_>) -> bool {
-    let Found::Value([b'"', written @ .., b'"']) = told else { return false };
+/// Replaces a text by that of a JSON string.
+fn replace(text: &mut Option<SmolStr>, told: Found<'_>) {
+    let Found::Value(raw @ [b'"', written @ .., b'"']) = told else { return };
     // nearly every event repeats the last
     if written.is_empty() || text.as_ref().is_some_and(|text| text.as_bytes() == written) {
-        return false;
+        return;
     }
-    let Found::Value(raw) = told else { return false };
-    match serde_json::from_slice::<SmolStr>(raw) {
-        Ok(new) if !new.is_empty() && text.as_ref() != Some(&new) => {
-            *text = Some(new);
-            true
-        }
-        _ => false,
+    if let Ok(new) = serde_json::from_slice::<SmolStr>(raw)
+        && !new.is_empty()
+    {
+        *text = Some(new);
     }
 }
 
@@ -247,18 +239,16 @@ mod tests {
     }
 
     #[test]
-    fn model_and_tier_are_news_only_once() {
+    fn the_model_and_tier_told_last_are_kept() {
         let mut observer = Observer::openai_chat();
-        event(&mut observer, r#"{"model":"","service_tier":null}"#);
-        assert_eq!(observer.news(), None);
         event(&mut observer, r#"{"model":"gpt-4o","service_tier":"flex"}"#);
-        let news = observer.news().cloned().unwrap();
+        event(&mut observer, r#"{"model":"","service_tier":null}"#);
+        event(&mut observer, r#"{"model":"gpt\u002d4o-mini"}"#);
+        let observed = observer.observed();
         assert_eq!(
-            (news.model.as_deref(), news.service_tier.as_deref()),
-            (Some("gpt-4o"), Some("flex"))
+            (observed.model.as_deref(), observed.service_tier.as_deref()),
+            (Some("gpt-4o-mini"), Some("flex"))
         );
-        event(&mut observer, r#"{"model":"gpt\u002d4o"}"#);
-        assert_eq!(observer.news(), None);
     }
 
     #[test]

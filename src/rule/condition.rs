@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use smol_str::SmolStr;
 
 use super::pattern::Pattern;
-use crate::call::Call;
+use crate::{call::Call, labels::Key};
 
 /// When a rule applies: a closure over the [`Call`], or data.
 ///
@@ -31,7 +31,7 @@ pub struct Condition(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Label { key: SmolStr, test: Test },
+    Label { key: Key, test: Test },
     Model(Pattern),
     All(Vec<Condition>),
     Any(Vec<Condition>),
@@ -51,9 +51,9 @@ impl Condition {
     pub fn holds(&self, call: &Call) -> bool {
         match &self.0 {
             Kind::Label { key, test: Test::In(values) } => {
-                call.label(key).is_some_and(|value| values.iter().any(|known| known == value))
+                call.labels().of(key).is_some_and(|value| values.iter().any(|known| known == value))
             }
-            Kind::Label { key, test: Test::Exists } => call.label(key).is_some(),
+            Kind::Label { key, test: Test::Exists } => call.labels().of(key).is_some(),
             Kind::Model(pattern) => pattern.matches(call.model()),
             Kind::All(conditions) => conditions.iter().all(|condition| condition.holds(call)),
             Kind::Any(conditions) => conditions.iter().any(|condition| condition.holds(call)),
@@ -124,12 +124,12 @@ impl LabelCondition {
     /// The label has one of these values.
     pub fn is_in<V: Into<SmolStr>>(self, values: impl IntoIterator<Item = V>) -> Condition {
         let values = values.into_iter().map(Into::into).collect();
-        Condition(Kind::Label { key: self.0, test: Test::In(values) })
+        Condition(Kind::Label { key: Key::new(self.0), test: Test::In(values) })
     }
 
     /// The label is there, with any value.
     pub fn exists(self) -> Condition {
-        Condition(Kind::Label { key: self.0, test: Test::Exists })
+        Condition(Kind::Label { key: Key::new(self.0), test: Test::Exists })
     }
 }
 
@@ -212,7 +212,7 @@ impl<'de> Deserialize<'de> for Condition {
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Label { key, test } => write!(f, "label {key} {test:?}"),
+            Kind::Label { key, test } => write!(f, "label {} {test:?}", key.name()),
             Kind::Model(pattern) => write!(f, "model {pattern:?}"),
             Kind::All(conditions) => f.debug_tuple("all").field(conditions).finish(),
             Kind::Any(conditions) => f.debug_tuple("any").field(conditions).finish(),

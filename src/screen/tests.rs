@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::provider::Observed;
+use crate::provider::Observer;
 
 const CHUNK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const USAGE: &str =
@@ -38,7 +39,7 @@ fn screened(stream: &[u8], sizes: &[usize]) -> (Vec<u8>, Observed) {
     screen.finish();
     drain(&mut screen).iter().for_each(|bytes| out.extend_from_slice(bytes));
     assert!(!screen.is_holding());
-    (out, screen.observer().observed().clone())
+    (out, screen.observed().clone())
 }
 
 #[track_caller]

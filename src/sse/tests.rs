@@ -76,15 +76,15 @@ fn an_event_that_the_stream_leaves_open_counts() {
     assert_eq!(kinds("data: [DONE]"), [Terminal]);
     assert_eq!(kinds(&format!("data: {USAGE}")), [UsageOnly]);
     assert_eq!(kinds(&format!("data: {}", &USAGE[..USAGE.len() - 1])), [Other]);
-    let (_, _, mut events) = events(&format!("data: {USAGE}\n"), 7);
-    assert_eq!(events.observer().observed().usage, Some(Usage::tokens(3, 4)));
+    let (_, _, events) = events(&format!("data: {USAGE}\n"), 7);
+    assert_eq!(events.observed().usage, Some(Usage::tokens(3, 4)));
 }
 
 #[test]
 fn nothing_is_read_after_the_end_marker() {
-    let (ended, last, mut events) = events(&format!("data: [DONE]\n\ndata: {USAGE}\n\n"), 200);
+    let (ended, last, events) = events(&format!("data: [DONE]\n\ndata: {USAGE}\n\n"), 200);
     assert_eq!((ended, last), (vec![(14, Terminal)], Other));
-    assert_eq!(events.observer().observed().usage, None);
+    assert_eq!(events.observed().usage, None);
 }
 
 #[test]

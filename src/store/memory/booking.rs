@@ -4,7 +4,7 @@
 //! has no room has changed nothing.
 
 use super::{
-    charges::{Charges, Place, Places},
+    charges::{Booked, Charges, Place, Places},
     held::Entry,
     scopes::NONE,
     state::{State, before_the_end},
@@ -51,7 +51,6 @@ impl State {
                 NONE => self.scopes.enter(run.family, value, place.hash),
                 workspace => (workspace, false),
             };
-            self.scopes.at(place.slot).ensure(run.columns);
         }
     }
 
@@ -65,7 +64,8 @@ impl State {
         for (run, place) in ask.charges.runs.iter().zip(places) {
             let counters = self.scopes.at(place.slot).counters();
             for (one, room) in run.booked.iter().zip(&mut rooms) {
-                let Some(counter) = counters.get_mut(one.column as usize) else { return false };
+                // A counter that is not there yet has all the room there is.
+                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
                 counter.roll(now);
                 if counter.used() > *room {
                     return false;
@@ -98,20 +98,15 @@ impl State {
         for (run, place) in ask.charges.runs.iter().zip(places) {
             let scope = self.scopes.at(place.slot);
             scope.held_by += 1;
+            scope.ensure(run.columns);
             let counters = scope.counters();
-            for one in &run.booked {
-                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
-                let Some(meaning) = self.meanings.find(one.counter) else { continue };
-                let until = self.meanings.until(meaning, now, counter);
+            record.entries.extend(run.booked.iter().map(|one| {
+                let counter = &mut counters[one.column as usize];
+                let until = self.meanings.at(one.counter).until(now, counter);
                 let until = counter.reserve(until, one.amount(ask.cost));
-                record.entries.push(Entry {
-                    slot: place.slot,
-                    column: one.column,
-                    counter: one.counter.0,
-                    is_cost: one.is_cost,
-                    until,
-                });
-            }
+                let Booked { counter, column, is_cost } = *one;
+                Entry { slot: place.slot, column, counter, is_cost, until }
+            }));
         }
         self.look_at(deadline);
         reservation

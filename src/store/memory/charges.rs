@@ -50,7 +50,7 @@ impl Charges {
     pub(super) fn look_up(
         charges: &[Charge],
         values: usize,
-        meanings: &Meanings,
+        meanings: &mut Meanings,
         scopes: &Scopes,
     ) -> Result<Self, StoreError> {
         let mut found = Self::default();

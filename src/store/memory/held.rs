@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::slab::Slab;
-use crate::store::contract::Reservation;
+use crate::store::contract::{CounterId, Reservation};
 
 /// How many reservations are kept after their deadline.
 const KEPT: usize = 16_384;
@@ -19,7 +19,7 @@ pub(super) struct Entry {
     /// Which of the counters there.
     pub(super) column: u32,
     /// The number of that counter.
-    pub(super) counter: u32,
+    pub(super) counter: CounterId,
     /// Whether the cost was booked, or one call.
     pub(super) is_cost: bool,
     /// The part of the counter it went to.

@@ -48,7 +48,7 @@ impl State {
     ) -> Result<T, ReserveError> {
         let now = self.advance(hold.at);
         let values = hold.values.len();
-        let charges = Charges::look_up(hold.charges, values, &self.meanings, &self.scopes)
+        let charges = Charges::look_up(hold.charges, values, &mut self.meanings, &self.scopes)
             .map_err(ReserveError::Unavailable)?;
         let rooms = rooms(hold, charges.len())?;
         let ask = Ask {

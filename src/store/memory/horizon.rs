@@ -37,11 +37,6 @@ impl Horizon {
         Self { window, length, until: 0, current_until: 0 }
     }
 
-    /// Whether this is the horizon of `window`.
-    pub(super) fn is_of(&self, window: Window) -> bool {
-        self.window == window
-    }
-
     /// Until when an amount booked at `now` counts.
     #[inline]
     pub(super) fn until(&mut self, now: u64) -> u64 {

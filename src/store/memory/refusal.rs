@@ -2,8 +2,7 @@
 
 use super::{
     booking::beside,
-    charges::{Charges, Place},
-    meaning::Meaning,
+    charges::{Booked, Charges, Place},
     state::State,
 };
 use crate::{
@@ -26,8 +25,8 @@ impl State {
         let mut first: Option<Refusal> = None;
         let mut retry = Retry::WhenInFlightSettles;
         for (index, limit) in hold.limits.iter().enumerate() {
-            let Some((meaning, slot)) = self.limited(charges, places, limit) else { continue };
-            let (used, reserved) = self.scopes.used(slot, meaning.column, now);
+            let Some((booked, slot)) = limited(charges, places, limit) else { continue };
+            let (used, reserved) = self.scopes.used(slot, booked.column, now);
             // What the call books there for a value that shares the scope comes on top.
             let beside = beside(charges, places, limit.charge, hold.cost.as_nanos());
             let ask = beside.and_then(|beside| limit.ask.checked_add(beside));
@@ -36,28 +35,17 @@ impl State {
             }
             first.get_or_insert(Refusal { limit: index, used, reserved, retry });
             let most = ask.and_then(|ask| limit.limit.checked_sub(ask));
-            retry = later(retry, self.retry(most, meaning, slot, now));
+            retry = later(retry, self.retry(most, booked, slot, now));
         }
         let nothing = Refusal { limit: 0, used: 0, reserved: 0, retry };
         Refusal { retry, ..first.unwrap_or(nothing) }
     }
 
-    /// The counter and the slot a limit is about.
-    fn limited(
-        &self,
-        charges: &Charges,
-        places: &[Place],
-        limit: &Limit,
-    ) -> Option<(Meaning, u32)> {
-        let (run, booked) = charges.at(limit.charge)?;
-        Some((self.meanings.find(booked.counter)?, places.get(run)?.slot))
-    }
-
     /// When no more than `most` will be used.
-    fn retry(&mut self, most: Option<u64>, meaning: Meaning, slot: u32, now: u64) -> Retry {
+    fn retry(&mut self, most: Option<u64>, booked: Booked, slot: u32, now: u64) -> Retry {
         let Some(most) = most else { return Retry::Never };
-        let (used, open) = self.scopes.used(slot, meaning.column, now);
-        let horizon = self.meanings.horizon(meaning);
+        let (used, open) = self.scopes.used(slot, booked.column, now);
+        let horizon = &mut self.meanings.at(booked.counter).horizon;
         if !horizon.slides() {
             return match used - open.min(used) <= most {
                 true => Retry::WhenInFlightSettles,
@@ -66,9 +54,15 @@ impl State {
             };
         }
         // Without a counter, there is nothing that could leave.
-        let counter = self.scopes.counter(slot, meaning.column);
+        let counter = self.scopes.counter(slot, booked.column);
         counter.map_or(Retry::Never, |counter| at(counter.falls_to(most)))
     }
+}
+
+/// The counter and the slot a limit is about.
+fn limited(charges: &Charges, places: &[Place], limit: &Limit) -> Option<(Booked, u32)> {
+    let (run, booked) = charges.at(limit.charge)?;
+    Some((booked, places.get(run)?.slot))
 }
 
 fn at(nanos: u64) -> Retry {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::contract::{Adjustment, CounterId, Reservation},
+    store::contract::{Adjustment, Reservation},
 };
 
 impl State {
@@ -89,7 +89,7 @@ impl State {
         if adjustment.delta < 0 {
             counter.take_settled(amount);
         } else {
-            let until = self.meanings.until(meaning, now, counter);
+            let until = meaning.until(now, counter);
             counter.add(until, amount);
         }
     }
@@ -105,8 +105,8 @@ fn book_overrun(
     over: u64,
     now: u64,
 ) {
-    let Some(meaning) = meanings.find(CounterId(entry.counter)) else { return };
-    let horizon = meanings.horizon(meaning);
+    let Some(meaning) = meanings.find(entry.counter) else { return };
+    let horizon = &mut meaning.horizon;
     let until = if horizon.slides() { horizon.until(now) } else { entry.until };
     if until > now {
         counter.roll(now);

@@ -97,10 +97,10 @@ impl State {
         self.expire_due();
         let unknown = || StoreError::new("a counter of another store");
         let meaning = self.meanings.find(counter).ok_or_else(unknown)?;
+        let horizon = &mut meaning.horizon;
         let slot = self.scopes.locate(meaning.family, value, hash).0;
         let (used, open) = self.scopes.used(slot, meaning.column, now);
         let reserved = open.min(used);
-        let horizon = self.meanings.horizon(meaning);
         let resets_at = horizon.is_calendar().then(|| Timestamp::from_nanos(horizon.until(now)));
         Ok(Reading { settled: used - reserved, reserved, resets_at })
     }

@@ -106,7 +106,8 @@ impl MemoryStore {
     pub(crate) fn plan(&self, charges: &[Charge], limits: &[(CounterId, u64)]) -> Option<Charges> {
         let mut state = self.lock();
         limits.iter().for_each(|(counter, limit)| state.meanings.widen(*counter, *limit));
-        Charges::look_up(charges, usize::MAX, &state.meanings, &state.scopes).ok()
+        let State { meanings, scopes, .. } = &mut *state;
+        Charges::look_up(charges, usize::MAX, meanings, scopes).ok()
     }
 
     /// Reserves what a plan books. `None` if there is no room: a hold tells why.
