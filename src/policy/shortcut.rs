@@ -19,13 +19,13 @@ use crate::{
     call::Call,
     claim::Unit,
     rule::{LimitSource, Step, View},
-    store::{Charges, MemoryStore},
+    store::{self, MemoryStore},
 };
 
 /// What of a plan the short way needs.
 #[derive(Debug)]
 pub(crate) struct Shortcut {
-    charges: Charges,
+    plan: store::Plan,
     /// For each counter, the smallest limit that holds for all calls.
     caps: Vec<Cap>,
     /// The rules that have to look at the call.
@@ -87,8 +87,8 @@ impl Shortcut {
         counted.dedup();
         counted.retain(|scope| *scope != 0); // every call is the workspace's
         let charges: Vec<_> = counters.iter().map(Planned::charge).collect();
-        let charges = store.plan(&charges, &limits)?;
-        Some(Self { charges, caps, looks, counted })
+        let plan = store.plan(&charges, &limits)?;
+        Some(Self { plan, caps, looks, counted })
     }
 }
 
@@ -120,7 +120,7 @@ impl Policy {
         self.0.plan.find_values(call, &progress.places, &mut values);
         let lasts = self.0.deadline_nanos;
         let reserved =
-            store.reserve_planned(&short.charges, &values, &rooms, cost, call.at(), lasts)?;
+            store.reserve_planned(&short.plan, &values, &rooms, cost, call.at(), lasts)?;
         Some(Permit::new(Arc::clone(&self.0), call, progress, Some(reserved)))
     }
 

@@ -24,6 +24,8 @@ use crate::{
 ///   succeeds, every limit of the hold is kept. A refused hold changes nothing.
 ///   Dropping an unfinished answer gives back whatever it may have booked. A hold
 ///   that makes no sense is [`ReserveError::Unavailable`], never a panic.
+/// - Calls stay counted once they were sent, so they count as settled from the
+///   beginning; only [`release`](Self::release) takes them back.
 /// - [`settle`](Self::settle) and [`release`](Self::release) return at once and
 ///   never fail; they are called from `Drop`, without a runtime. A second one for
 ///   the same reservation, in any order, changes nothing.
@@ -134,7 +136,7 @@ pub struct Hold<'a> {
 /// One counter to book on, and for whom.
 ///
 /// For an example see [`MemoryStore`](crate::MemoryStore).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Charge {
     /// The counter.
     pub counter: CounterId,
@@ -175,7 +177,7 @@ pub struct Refusal {
     pub limit: usize,
     /// What its counter has used, reserved included.
     pub used: u64,
-    /// The part of `used` that is reserved.
+    /// The part of `used` that is reserved; of calls, none.
     pub reserved: u64,
     /// When every limit of the hold would have room, if nobody else takes it: never,
     /// if one of them never will; else the latest of the times that are known; else
@@ -201,7 +203,8 @@ pub enum ReserveError {
 pub struct Reading {
     /// What calls that ended have used, in nano-dollars or calls.
     pub settled: u64,
-    /// What calls in flight hold.
+    /// The money calls in flight hold. Calls themselves count as settled from the
+    /// beginning, because they stay counted.
     pub reserved: u64,
     /// When a calendar window starts again at zero.
     pub resets_at: Option<Timestamp>,

@@ -15,5 +15,5 @@ pub use contract::{
     Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
     ReserveError, Store, StoreError,
 };
-pub(crate) use memory::Charges;
+pub(crate) use memory::Plan;
 pub use memory::{MemoryStore, MemoryStoreBuilder};

@@ -97,8 +97,10 @@ impl Model {
             for call in calls.iter_mut().filter(|call| call.is_open && call.deadline <= now) {
                 call.is_open = false;
                 for (counter, value, amount, until) in &call.charges {
-                    let part = part(&mut parts, *counter, value, *until);
-                    *part = (part.0 + amount, part.1 - amount);
+                    if self.counters[*counter].0 == Unit::Cost {
+                        let part = part(&mut parts, *counter, value, *until);
+                        *part = (part.0 + amount, part.1 - amount);
+                    }
                 }
             }
             self.apply(entry, now, &mut parts, &mut calls);
@@ -112,7 +114,11 @@ impl Model {
                 let mut booked = Vec::new();
                 for (counter, value, amount) in charges {
                     let until = self.counters[*counter].1.until(now);
-                    part(parts, *counter, value, until).1 += amount;
+                    // Calls stay counted, so they count as settled at once.
+                    match self.counters[*counter].0 {
+                        Unit::Cost => part(parts, *counter, value, until).1 += amount,
+                        Unit::Calls => part(parts, *counter, value, until).0 += amount,
+                    }
                     booked.push((*counter, value.clone(), *amount, until));
                 }
                 let (is_open, is_over) = (true, false);
@@ -152,7 +158,7 @@ impl Model {
             let (unit, span) = self.counters[*counter];
             let kept = kept(unit, *amount);
             let own = part(parts, *counter, value, *until);
-            if was_open {
+            if was_open && unit == Unit::Cost {
                 *own = (own.0 + amount, own.1 - amount);
             }
             own.0 = own.0.saturating_sub(amount.saturating_sub(kept));

@@ -4,8 +4,7 @@
 //! has no room has changed nothing.
 
 use super::{
-    charges::{Booked, Charges, Place, Places},
-    held::Entry,
+    charges::{Charges, Place, Places, Plan},
     scopes::NONE,
     state::{State, before_the_end},
 };
@@ -14,7 +13,7 @@ use crate::{clock::Timestamp, store::contract::Reservation};
 /// What is asked for a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask<'a> {
-    pub(super) charges: &'a Charges,
+    pub(super) plan: &'a Plan,
     /// One for each scope, `""` for the workspace.
     pub(super) values: &'a [&'a str],
     /// For each charge, the most that may have been used before.
@@ -45,7 +44,7 @@ impl State {
     /// Finds every scope, and makes those of newcomers.
     #[inline]
     pub(super) fn enter(&mut self, ask: &Ask<'_>, places: &mut Places) {
-        for (run, place) in ask.charges.runs.iter().zip(places.iter_mut()) {
+        for (run, place) in ask.plan.charges.runs.iter().zip(places.iter_mut()) {
             let Some(value) = ask.values.get(usize::from(run.value)) else { continue };
             (place.slot, place.is_created) = match run.slot {
                 NONE => self.scopes.enter(run.family, value, place.hash),
@@ -61,7 +60,7 @@ impl State {
             return self.has_shared_room(ask, places, now);
         }
         let mut rooms = ask.rooms.iter();
-        for (run, place) in ask.charges.runs.iter().zip(places) {
+        for (run, place) in ask.plan.charges.runs.iter().zip(places) {
             let counters = self.scopes.at(place.slot).counters();
             for (one, room) in run.booked.iter().zip(&mut rooms) {
                 // A counter that is not there yet has all the room there is.
@@ -79,12 +78,12 @@ impl State {
     /// for what the other books there.
     #[cold]
     fn has_shared_room(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> bool {
-        (0..ask.charges.len()).zip(ask.rooms).all(|(charge, room)| {
+        (0..ask.plan.charges.len()).zip(ask.rooms).all(|(charge, room)| {
             let charge = charge as u8; // there are no more than 256
-            let Some((run, one)) = ask.charges.at(charge) else { return false };
+            let Some((run, one)) = ask.plan.charges.at(charge) else { return false };
             let Some(place) = places.get(run) else { return false };
             let (used, _) = self.scopes.used(place.slot, one.column, now);
-            let beside = beside(ask.charges, places, charge, ask.cost);
+            let beside = beside(&ask.plan.charges, places, charge, ask.cost);
             beside.and_then(|beside| used.checked_add(beside)).is_some_and(|used| used <= *room)
         })
     }
@@ -92,21 +91,26 @@ impl State {
     /// Books what has room. The counters are up to date.
     #[inline]
     pub(super) fn book(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> Reservation {
-        let lasts = Timestamp::from_nanos(now.saturating_add(ask.lasts));
-        let deadline = before_the_end(lasts);
-        let (reservation, record) = self.held.open(ask.cost, deadline);
-        for (run, place) in ask.charges.runs.iter().zip(places) {
-            let scope = self.scopes.at(place.slot);
+        let Self { scopes, meanings, held, .. } = self;
+        let deadline = before_the_end(Timestamp::from_nanos(now.saturating_add(ask.lasts)));
+        let cost = ask.cost;
+        let (reservation, record) = held.open(deadline);
+        (record.plan, record.cost, record.at) = (ask.plan.number, cost, now);
+        for (run, place) in ask.plan.charges.runs.iter().zip(places) {
+            let scope = scopes.at(place.slot);
             scope.held_by += 1;
             scope.ensure(run.columns);
+            record.slots.push(place.slot);
             let counters = scope.counters();
-            record.entries.extend(run.booked.iter().map(|one| {
-                let counter = &mut counters[one.column as usize];
-                let until = self.meanings.at(one.counter).until(now, counter);
-                let until = counter.reserve(until, one.amount(ask.cost));
-                let Booked { counter, column, is_cost } = *one;
-                Entry { slot: place.slot, column, counter, is_cost, until }
-            }));
+            for one in &run.booked {
+                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
+                let meaning = meanings.at(one.counter);
+                if one.is_cost {
+                    counter.reserve(meaning.horizon.until(now), cost);
+                } else {
+                    record.untils.push(counter.add(meaning.until(now, counter), 1));
+                }
+            }
         }
         self.look_at(deadline);
         reservation

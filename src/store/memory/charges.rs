@@ -1,8 +1,11 @@
-//! What a call books, looked up: which counters of which scopes.
+//! What calls book, looked up: which counters of which scopes.
 //!
-//! It depends on a policy's rules and not on the call, so a policy has it looked up
-//! once. A call with claims of its own has it looked up for itself.
+//! It depends on a policy's rules and not on the call, so there are few different
+//! ones, and each is looked up once and then known by its number.
 
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::{
@@ -14,7 +17,7 @@ use crate::store::contract::{Charge, CounterId, StoreError};
 /// Charges, those next to each other on one scope together.
 #[derive(Debug, Default)]
 pub(crate) struct Charges {
-    pub(super) runs: SmallVec<[Run; 4]>,
+    pub(super) runs: Vec<Run>,
 }
 
 /// Charges on one scope.
@@ -27,7 +30,7 @@ pub(super) struct Run {
     pub(super) slot: u32,
     /// How many counters the scope must have.
     pub(super) columns: u32,
-    pub(super) booked: SmallVec<[Booked; 4]>,
+    pub(super) booked: Vec<Booked>,
 }
 
 /// A counter that is booked on.
@@ -39,6 +42,7 @@ pub(super) struct Booked {
 }
 
 impl Booked {
+    /// How much is booked for a call of this cost.
     #[inline]
     pub(super) fn amount(&self, cost: u64) -> u64 {
         if self.is_cost { cost } else { 1 }
@@ -46,10 +50,8 @@ impl Booked {
 }
 
 impl Charges {
-    /// Looks charges up for a call with this many values.
-    pub(super) fn look_up(
+    fn look_up(
         charges: &[Charge],
-        values: usize,
         meanings: &mut Meanings,
         scopes: &Scopes,
     ) -> Result<Self, StoreError> {
@@ -58,29 +60,23 @@ impl Charges {
             let Some(meaning) = meanings.find(charge.counter) else {
                 return Err(senseless("a charge on a counter of another store"));
             };
-            if usize::from(charge.value) >= values {
-                return Err(senseless("a charge for a value that is not there"));
-            }
             let of_value = |run: &&Run| run.value == charge.value;
             if found.runs.iter().find(of_value).is_some_and(|run| run.family != meaning.family) {
                 return Err(senseless("one value for counters of different labels"));
             }
-            let booked = Booked {
-                counter: charge.counter,
-                column: meaning.column,
-                is_cost: meaning.is_cost,
-            };
+            let (column, is_cost) = (meaning.column, meaning.is_cost);
+            let booked = Booked { counter: charge.counter, column, is_cost };
             match found.runs.last_mut().filter(|run| run.value == charge.value) {
                 Some(run) => {
-                    run.columns = run.columns.max(meaning.column + 1);
+                    run.columns = run.columns.max(column + 1);
                     run.booked.push(booked);
                 }
                 None => found.runs.push(Run {
                     value: charge.value,
                     family: meaning.family,
                     slot: scopes.workspace(meaning.family),
-                    columns: meaning.column + 1,
-                    booked: SmallVec::from_iter([booked]),
+                    columns: column + 1,
+                    booked: vec![booked],
                 }),
             }
         }
@@ -90,6 +86,11 @@ impl Charges {
     /// How many counters are booked on.
     pub(super) fn len(&self) -> usize {
         self.runs.iter().map(|run| run.booked.len()).sum()
+    }
+
+    /// How many values a call must have.
+    pub(super) fn values(&self) -> usize {
+        self.runs.iter().map(|run| usize::from(run.value) + 1).max().unwrap_or(0)
     }
 
     /// The run and counter of one charge.
@@ -102,6 +103,47 @@ impl Charges {
 
 pub(super) fn senseless(what: &str) -> StoreError {
     StoreError::new(format!("the hold has {what}"))
+}
+
+/// Charges that were looked up, with their number.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(super) number: u32,
+    pub(super) charges: Arc<Charges>,
+}
+
+/// All charges that were ever looked up.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    numbers: HashMap<Box<[Charge]>, u32, DefaultHashBuilder>,
+    list: Vec<Arc<Charges>>,
+}
+
+impl Plans {
+    /// The plan of these charges.
+    pub(super) fn of(
+        &mut self,
+        charges: &[Charge],
+        meanings: &mut Meanings,
+        scopes: &Scopes,
+    ) -> Result<Plan, StoreError> {
+        if let Some(number) = self.numbers.get(charges) {
+            let charges = Arc::clone(&self.list[*number as usize]);
+            return Ok(Plan { number: *number, charges });
+        }
+        let found = Arc::new(Charges::look_up(charges, meanings, scopes)?);
+        // There is no memory for four thousand million plans.
+        let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(charges.into(), number);
+        self.list.push(Arc::clone(&found));
+        Ok(Plan { number, charges: found })
+    }
+
+    /// The charges of a number that was given out.
+    #[inline]
+    pub(super) fn at(&self, number: u32) -> &Charges {
+        &self.list[number as usize]
+    }
 }
 
 /// Where the scope of one run is.

@@ -105,24 +105,25 @@ impl Counter {
         self.leaves = oldest.map_or(self.until, |part| part.until);
     }
 
-    /// Reserves `amount` in the part that counts until `until`, and returns the
-    /// part it went to. Call [`roll`](Self::roll) before.
+    /// Reserves `amount` in the part that counts until `until`. Call
+    /// [`roll`](Self::roll) before.
     #[inline]
-    pub(super) fn reserve(&mut self, until: u64, amount: u64) -> u64 {
+    pub(super) fn reserve(&mut self, until: u64, amount: u64) {
         self.add(until, amount);
         self.open = self.open.saturating_add(amount);
-        self.until
     }
 
-    /// Adds to what is settled. Call [`roll`](Self::roll) before.
+    /// Adds to what is settled, and returns the part it went to. Call
+    /// [`roll`](Self::roll) before.
     #[inline]
-    pub(super) fn add(&mut self, until: u64, amount: u64) {
+    pub(super) fn add(&mut self, until: u64, amount: u64) -> u64 {
         // A part never counts for less long than an older one: when a window of
         // calls goes from buckets back to exact times, the bucket takes it.
         if until > self.until {
             self.start_part(until);
         }
         self.used = self.used.saturating_add(amount);
+        self.until
     }
 
     #[inline(never)]
@@ -145,17 +146,18 @@ impl Counter {
         }
     }
 
-    /// Ends a reservation of `amount` before its deadline, and gives `refund` of it back.
+    /// Ends a reservation of `amount` that is in the newest part and before its deadline,
+    /// and gives `refund` of it back.
     ///
-    /// Until its deadline a reservation is in the part it went to, where nobody else
-    /// takes from it. So where that is the newest part, its others need not be asked.
+    /// Until its deadline nobody else takes from what a reservation holds, so the other
+    /// parts need not be asked how much of it is there.
     #[inline]
-    pub(super) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
-        if until != self.until || until <= now || self.used == u64::MAX {
-            return self.close(until, now, amount, refund);
-        }
+    pub(super) fn end(&mut self, amount: u64, refund: u64) {
         self.open = self.open.saturating_sub(amount);
-        self.used = self.used.saturating_sub(refund);
+        // A total that hit the ceiling no longer knows how far above it was.
+        if self.used != u64::MAX {
+            self.used = self.used.saturating_sub(refund);
+        }
     }
 
     /// Ends a reservation of `open` in the part `until`, if that still counts, and
@@ -274,7 +276,7 @@ mod tests {
         let mut counter = Counter::default();
         for time in 1..=10 {
             counter.roll(time);
-            assert_eq!(counter.reserve(time + 100, 1), time + 100);
+            counter.reserve(time + 100, 1);
         }
         assert_eq!((counter.used(), counter.open(), counter.parts()), (10, 10, 10));
         for time in 1..=4 {
@@ -292,8 +294,8 @@ mod tests {
     #[test]
     fn a_part_never_counts_for_less_long_than_an_older_one() {
         let mut counter = Counter::default();
-        counter.reserve(161, 1);
-        assert_eq!(counter.reserve(150, 1), 161);
+        counter.add(161, 1);
+        assert_eq!(counter.add(150, 1), 161);
         counter.roll(150);
         assert_eq!(counter.used(), 2);
     }

@@ -6,33 +6,13 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use super::slab::Slab;
-use crate::store::contract::{CounterId, Reservation};
+use crate::store::contract::Reservation;
 
 /// How many reservations are kept after their deadline.
 const KEPT: usize = 16_384;
-
-/// Where something was booked for a reservation.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) slot: u32,
-    /// Which of the counters there.
-    pub(super) column: u32,
-    /// The number of that counter.
-    pub(super) counter: CounterId,
-    /// Whether the cost was booked, or one call.
-    pub(super) is_cost: bool,
-    /// The part of the counter it went to.
-    pub(super) until: u64,
-}
-
-impl Entry {
-    /// What was booked.
-    #[inline]
-    pub(super) fn amount(&self, cost: u64) -> u64 {
-        if self.is_cost { cost } else { 1 }
-    }
-}
 
 /// What one reservation booked.
 #[derive(Debug, Default)]
@@ -40,19 +20,16 @@ pub(super) struct Record {
     /// Never used twice; 0 while the record is free.
     tag: u64,
     pub(super) expired: bool,
-    /// What was booked on counters of money.
+    /// The number of what was booked.
+    pub(super) plan: u32,
+    /// How much on counters of money.
     pub(super) cost: u64,
-    /// Keeps its memory for the next reservation in this place.
-    pub(super) entries: Vec<Entry>,
-}
-
-impl Record {
-    /// Its entries, those next to each other in one scope together.
-    #[inline]
-    pub(super) fn runs(&self) -> impl Iterator<Item = (u32, &[Entry])> {
-        let runs = self.entries.chunk_by(|one, next| one.slot == next.slot);
-        runs.filter_map(|run| Some((run.first()?.slot, run)))
-    }
+    /// When, from which follows in which part of them it is.
+    pub(super) at: u64,
+    /// On which scope, for each run of the plan.
+    pub(super) slots: SmallVec<[u32; 4]>,
+    /// In which part, for each counter of calls.
+    pub(super) untils: SmallVec<[u64; 4]>,
 }
 
 /// All reservations, by number.
@@ -80,7 +57,7 @@ impl Default for Held {
 impl Held {
     /// Opens an empty record. `deadline` must be below `u64::MAX`.
     #[inline]
-    pub(super) fn open(&mut self, cost: u64, deadline: u64) -> (Reservation, &mut Record) {
+    pub(super) fn open(&mut self, deadline: u64) -> (Reservation, &mut Record) {
         let slot = self.slab.take();
         let place = slot as usize;
         if place >= self.deadlines.len() {
@@ -93,7 +70,6 @@ impl Held {
         let record = &mut self.slab[slot];
         record.tag = self.last_tag;
         record.expired = false;
-        record.cost = cost;
         (Reservation { key: u64::from(slot), tag: self.last_tag }, record)
     }
 
@@ -110,7 +86,8 @@ impl Held {
         let Some(record) = self.find(reservation) else { return };
         let was_open = !record.expired;
         record.tag = 0;
-        record.entries.clear();
+        record.slots.clear();
+        record.untils.clear();
         let slot = reservation.key as u32;
         if was_open {
             self.deadlines[slot as usize] = u64::MAX;

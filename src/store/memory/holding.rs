@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::{
     booking::Ask,
-    charges::{Charges, Place, Places, senseless},
+    charges::{Place, Places, senseless},
     state::State,
 };
 use crate::{
@@ -23,7 +23,7 @@ impl State {
     ) -> Result<Reservation, ReserveError> {
         self.with_room(hold, hashes, |state, ask, places, now| {
             for limit in hold.limits {
-                if let Some((_, booked)) = ask.charges.at(limit.charge) {
+                if let Some((_, booked)) = ask.plan.charges.at(limit.charge) {
                     state.meanings.widen(booked.counter, limit.limit);
                 }
             }
@@ -47,12 +47,17 @@ impl State {
         then: impl FnOnce(&mut Self, &Ask<'_>, &[Place], u64) -> T,
     ) -> Result<T, ReserveError> {
         let now = self.advance(hold.at);
-        let values = hold.values.len();
-        let charges = Charges::look_up(hold.charges, values, &mut self.meanings, &self.scopes)
+        let plan = self
+            .plans
+            .of(hold.charges, &mut self.meanings, &self.scopes)
             .map_err(ReserveError::Unavailable)?;
-        let rooms = rooms(hold, charges.len())?;
+        if plan.charges.values() > hold.values.len() {
+            let what = "a charge for a value that is not there";
+            return Err(ReserveError::Unavailable(senseless(what)));
+        }
+        let rooms = rooms(hold, plan.charges.len())?;
         let ask = Ask {
-            charges: &charges,
+            plan: &plan,
             values: hold.values,
             rooms: rooms.as_deref().unwrap_or_default(),
             cost: hold.cost.as_nanos(),
@@ -60,10 +65,10 @@ impl State {
         };
         let hash = |value: u8| hashes.get(usize::from(value)).copied().unwrap_or_default();
         let mut places: Places =
-            charges.runs.iter().map(|run| Place::of(hash(run.value))).collect();
+            plan.charges.runs.iter().map(|run| Place::of(hash(run.value))).collect();
         self.enter(&ask, &mut places);
         if rooms.is_none() || !self.has_room(&ask, &places, now) {
-            let refusal = self.refusal(hold, &charges, &places, now);
+            let refusal = self.refusal(hold, &plan.charges, &places, now);
             self.leave(&places, now);
             return Err(ReserveError::Refused(refusal));
         }

@@ -25,25 +25,42 @@ pub(super) struct Horizon {
     window: Window,
     /// The length of a sliding window, else 0.
     length: u64,
-    /// Until when amounts booked now count.
+    current: Stretch,
+}
+
+/// Amounts booked between two times count until the same one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stretch {
+    from: u64,
+    to: u64,
     until: u64,
-    /// Until when `until` is the right answer.
-    current_until: u64,
 }
 
 impl Horizon {
     pub(super) fn new(window: Window) -> Self {
         let length = window.sliding_nanos().unwrap_or(0);
-        Self { window, length, until: 0, current_until: 0 }
+        Self { window, length, current: Stretch::default() }
     }
 
     /// Until when an amount booked at `now` counts.
     #[inline]
     pub(super) fn until(&mut self, now: u64) -> u64 {
-        if now >= self.current_until {
-            self.renew(now);
+        if now >= self.current.to {
+            self.current = self.stretch(now);
         }
-        self.until
+        self.current.until
+    }
+
+    /// Whether an amount booked at this time is in the newest part there is.
+    #[inline]
+    pub(super) fn is_newest(&self, at: u64) -> bool {
+        at >= self.current.from
+    }
+
+    /// Until when an amount counts that was booked at some time before.
+    #[inline(never)]
+    pub(super) fn until_of(&self, at: u64) -> u64 {
+        if self.is_newest(at) { self.current.until } else { self.stretch(at).until }
     }
 
     /// The same for a window of calls whose times are kept one by one.
@@ -63,16 +80,16 @@ impl Horizon {
     }
 
     #[cold]
-    fn renew(&mut self, now: u64) {
-        (self.current_until, self.until) = if self.slides() {
+    fn stretch(&self, at: u64) -> Stretch {
+        if self.slides() {
             let width = self.length.div_ceil(BUCKETS);
-            let end = (now / width + 1).saturating_mul(width);
-            (end, end.saturating_add(BUCKETS.saturating_mul(width)))
-        } else {
-            let (_, end) = self.window.period(Timestamp::from_nanos(now));
-            let end = end.as_nanos().max(now.saturating_add(1));
-            (end, end)
-        };
+            let from = at / width * width;
+            let to = from.saturating_add(width);
+            return Stretch { from, to, until: to.saturating_add(BUCKETS.saturating_mul(width)) };
+        }
+        let (start, end) = self.window.period(Timestamp::from_nanos(at));
+        let to = end.as_nanos().max(at.saturating_add(1));
+        Stretch { from: start.as_nanos().min(at), to, until: to }
     }
 }
 

@@ -31,5 +31,5 @@ mod store;
 mod sweep;
 mod sync;
 
-pub(crate) use charges::Charges;
+pub(crate) use charges::Plan;
 pub use store::{MemoryStore, MemoryStoreBuilder};

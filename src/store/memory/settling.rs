@@ -1,12 +1,6 @@
 //! How a reservation ends: settled, released or expired; and corrections by hand.
 
-use super::{
-    counter::Counter,
-    held::{Entry, Record},
-    meaning::Meanings,
-    scopes::NONE,
-    state::State,
-};
+use super::{counter::Counter, held::Record, horizon::Horizon, scopes::NONE, state::State};
 use crate::{
     clock::Timestamp,
     store::contract::{Adjustment, Reservation},
@@ -16,59 +10,75 @@ impl State {
     /// Replaces what is reserved by what the call cost; calls stay counted.
     pub(super) fn settle(&mut self, reservation: Reservation, cost: u64, at: Timestamp) {
         let now = self.advance(at);
-        let Some(record) = self.held.find(reservation) else { return };
-        let (over, refund) = (cost.saturating_sub(record.cost), record.cost.saturating_sub(cost));
-        for (slot, run) in record.runs() {
-            let scope = self.scopes.at(slot);
+        let Self { held, plans, scopes, meanings, .. } = self;
+        let Some(record) = held.find(reservation) else { return };
+        let reserved = record.cost;
+        let (refund, over) = (reserved.saturating_sub(cost), cost.saturating_sub(reserved));
+        for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
+            let scope = scopes.at(*slot);
             scope.held_by -= 1;
             let counters = scope.counters();
-            for entry in run {
-                let Some(counter) = counters.get_mut(entry.column as usize) else { continue };
-                let amount = entry.amount(record.cost);
-                let refund = if entry.is_cost { refund } else { 0 };
-                match record.expired {
-                    false => counter.end(entry.until, now, amount, refund),
-                    true => counter.close(entry.until, now, 0, refund),
+            for one in &run.booked {
+                if !one.is_cost {
+                    continue;
                 }
-                if over > 0 && entry.is_cost {
-                    book_overrun(&mut self.meanings, counter, entry, over, now);
+                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
+                let horizon = &mut meanings.at(one.counter).horizon;
+                if horizon.is_newest(record.at) && !record.expired {
+                    counter.end(reserved, refund);
+                } else {
+                    let open = if record.expired { 0 } else { reserved };
+                    counter.close(horizon.until_of(record.at), now, open, refund);
+                }
+                if over > 0 {
+                    book_overrun(horizon, counter, record.at, over, now);
                 }
             }
         }
-        self.held.close(reservation);
+        held.close(reservation);
     }
 
     /// Gives everything back, calls included.
     pub(super) fn release(&mut self, reservation: Reservation, at: Timestamp) {
         let now = self.advance(at);
-        let Some(record) = self.held.find(reservation) else { return };
-        for (slot, run) in record.runs() {
-            self.scopes.at(slot).held_by -= 1;
-            for entry in run {
-                let amount = entry.amount(record.cost);
-                let open = if record.expired { 0 } else { amount };
-                if let Some(counter) = self.scopes.counter(entry.slot, entry.column) {
-                    counter.close(entry.until, now, open, amount);
+        let Self { held, plans, scopes, meanings, .. } = self;
+        let Some(record) = held.find(reservation) else { return };
+        let mut untils = record.untils.iter();
+        for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
+            let scope = scopes.at(*slot);
+            scope.held_by -= 1;
+            let counters = scope.counters();
+            for one in &run.booked {
+                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
+                if one.is_cost {
+                    let until = meanings.at(one.counter).horizon.until_of(record.at);
+                    let open = if record.expired { 0 } else { record.cost };
+                    counter.close(until, now, open, record.cost);
+                } else if let Some(until) = untils.next() {
+                    counter.close(*until, now, 0, 1);
                 }
             }
         }
-        self.held.close(reservation);
+        held.close(reservation);
     }
 
     /// Counts every reservation whose deadline is reached as settled.
     pub(super) fn expire(&mut self, now: u64) {
-        let scopes = &mut self.scopes;
-        self.held.expire(now, |record: &Record| {
-            for entry in &record.entries {
-                if let Some(counter) = scopes.counter(entry.slot, entry.column) {
-                    counter.close(entry.until, now, entry.amount(record.cost), 0);
+        let Self { held, plans, scopes, meanings, .. } = self;
+        held.expire(now, |record: &Record| {
+            for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
+                for one in run.booked.iter().filter(|one| one.is_cost) {
+                    let until = meanings.at(one.counter).horizon.until_of(record.at);
+                    if let Some(counter) = scopes.counter(*slot, one.column) {
+                        counter.close(until, now, record.cost, 0);
+                    }
                 }
             }
         });
-        while let Some(reservation) = self.held.surplus() {
-            let Some(record) = self.held.find(reservation) else { continue };
-            record.runs().for_each(|(slot, _)| scopes.at(slot).held_by -= 1);
-            self.held.close(reservation);
+        while let Some(reservation) = held.surplus() {
+            let Some(record) = held.find(reservation) else { continue };
+            record.slots.iter().for_each(|slot| scopes.at(*slot).held_by -= 1);
+            held.close(reservation);
         }
     }
 
@@ -98,16 +108,8 @@ impl State {
 /// A period is charged for the calls that began in it; a sliding window takes an
 /// overrun when it becomes known.
 #[cold]
-fn book_overrun(
-    meanings: &mut Meanings,
-    counter: &mut Counter,
-    entry: &Entry,
-    over: u64,
-    now: u64,
-) {
-    let Some(meaning) = meanings.find(entry.counter) else { return };
-    let horizon = &mut meaning.horizon;
-    let until = if horizon.slides() { horizon.until(now) } else { entry.until };
+fn book_overrun(horizon: &mut Horizon, counter: &mut Counter, at: u64, over: u64, now: u64) {
+    let until = if horizon.slides() { horizon.until(now) } else { horizon.until_of(at) };
     if until > now {
         counter.roll(now);
         counter.add(until, over);

@@ -2,7 +2,7 @@
 
 use hashbrown::DefaultHashBuilder;
 
-use super::{held::Held, meaning::Meanings, scopes::Scopes, sweep::Sweep};
+use super::{charges::Plans, held::Held, meaning::Meanings, scopes::Scopes, sweep::Sweep};
 use crate::{
     clock::Timestamp,
     store::contract::{CounterId, CounterKey, Reading, Reservation, StoreError},
@@ -18,6 +18,7 @@ const LOOK: u64 = 1_000_000_000;
 pub(super) struct State {
     pub(super) meanings: Meanings,
     pub(super) scopes: Scopes,
+    pub(super) plans: Plans,
     pub(super) held: Held,
     pub(super) sweep: Sweep,
     /// The latest time seen.
@@ -33,6 +34,7 @@ impl State {
         Self {
             meanings: Meanings::default(),
             scopes: Scopes::new(hasher, most_scopes),
+            plans: Plans::default(),
             held: Held::default(),
             sweep: Sweep::default(),
             now: 0,

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     booking::Ask,
-    charges::{Charges, Place, Places},
+    charges::{Place, Places, Plan},
     scopes::hash_of,
     state::State,
     sync::{Mutex, MutexGuard},
@@ -103,18 +103,18 @@ impl MemoryStore {
 
     /// Looks up the charges of a policy's calls, once for all of them. `limits` are those
     /// known already.
-    pub(crate) fn plan(&self, charges: &[Charge], limits: &[(CounterId, u64)]) -> Option<Charges> {
+    pub(crate) fn plan(&self, charges: &[Charge], limits: &[(CounterId, u64)]) -> Option<Plan> {
         let mut state = self.lock();
         limits.iter().for_each(|(counter, limit)| state.meanings.widen(*counter, *limit));
-        let State { meanings, scopes, .. } = &mut *state;
-        Charges::look_up(charges, usize::MAX, meanings, scopes).ok()
+        let State { meanings, scopes, plans, .. } = &mut *state;
+        plans.of(charges, meanings, scopes).ok()
     }
 
     /// Reserves what a plan books. `None` if there is no room: a hold tells why.
     #[inline]
     pub(crate) fn reserve_planned(
         &self,
-        charges: &Charges,
+        plan: &Plan,
         values: &[&str],
         rooms: &[u64],
         cost: u64,
@@ -122,11 +122,11 @@ impl MemoryStore {
         lasts: u64,
     ) -> Option<Reservation> {
         let mut places = Places::new();
-        for run in &charges.runs {
+        for run in &plan.charges.runs {
             let value = values.get(usize::from(run.value)).copied().unwrap_or_default();
             places.push(Place::of(hash_of(&self.hasher, value)));
         }
-        let ask = Ask { charges, values, rooms, cost, lasts };
+        let ask = Ask { plan, values, rooms, cost, lasts };
         self.lock().reserve(&ask, &mut places, at)
     }
 
