@@ -19,7 +19,7 @@ use crate::{
     error::{BoxError, Error},
     labels::Labels,
     nested,
-    policy::{Permit, Policy, Progress},
+    policy::{Admission, Permit, Policy},
     provider::{self, Edits, Endpoint, Reading},
     telemetry,
 };
@@ -219,13 +219,12 @@ where
     if policy.looks_into_bodies() {
         call.set_body(draft.body.clone());
     }
-    let mut progress = Progress::new();
-    match policy.admit_now(call, &mut progress) {
-        Some(admitted) => {
+    match policy.admit_now(call) {
+        Admission::Now(admitted) => {
             let permit = permit.insert(admitted?);
             put_together(carrier, &mut draft, permit, request).map(Next::Send)
         }
-        None => {
+        Admission::Later(mut progress) => {
             let policy = policy.clone();
             let decision = Box::pin(async move {
                 let admitted = policy.admit_later(&mut draft.reading.call, &mut progress).await;

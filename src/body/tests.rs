@@ -180,12 +180,12 @@ async fn an_error_fails_after_what_was_held() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_dropped_drops_its_meter() {
+async fn a_body_that_is_dropped_is_abandoned() {
     let (meter, log) = Told::new();
     let mut body = MeteredBody::new(Frames::new([CHUNK, USAGE]), sse(false), Some(meter));
     body.frame().await;
     drop(body);
-    assert_eq!((log().end, log().frames), (None, 1));
+    assert_eq!((log().end, log().frames), (Some("abandoned"), 1));
     assert_eq!(log().observed.model.as_deref(), Some("m"));
 }
 

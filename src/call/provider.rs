@@ -20,23 +20,22 @@ use smol_str::SmolStr;
 #[derive(Clone)]
 pub struct Provider(Name);
 
-// Not a `SmolStr`, because every permit has a copy: moving a string that is kept
-// inline, by odd parts, costs ten times what moving a pointer does.
+// Not a `SmolStr`, because every permit has a copy, and is moved a few times.
 #[derive(Clone)]
 enum Name {
-    Known(&'static str),
+    Known(&'static &'static str),
     Other(Arc<str>),
 }
 
 impl Provider {
     /// OpenAI.
-    pub const OPENAI: Self = Self::known("openai");
+    pub const OPENAI: Self = Self::known(&"openai");
     /// Anthropic.
-    pub const ANTHROPIC: Self = Self::known("anthropic");
+    pub const ANTHROPIC: Self = Self::known(&"anthropic");
     /// Google's Gemini API and Vertex AI.
-    pub const GOOGLE: Self = Self::known("google");
+    pub const GOOGLE: Self = Self::known(&"google");
     /// Microsoft Azure.
-    pub const AZURE: Self = Self::known("azure");
+    pub const AZURE: Self = Self::known(&"azure");
 
     /// A provider by name.
     pub fn named(name: impl Into<SmolStr>) -> Self {
@@ -46,7 +45,7 @@ impl Provider {
         known.unwrap_or_else(|| Self(Name::Other(name.as_str().into())))
     }
 
-    pub(crate) const fn known(name: &'static str) -> Self {
+    pub(crate) const fn known(name: &'static &'static str) -> Self {
         Self(Name::Known(name))
     }
 

@@ -122,8 +122,15 @@ impl BytesEstimator {
 
 impl Estimator for BytesEstimator {
     fn input_tokens(&self, call: &Call) -> InputEstimate {
+        self.count(call, Family::of(call.provider(), call.model()))
+    }
+}
+
+impl BytesEstimator {
+    /// The same where the tokenizer is known.
+    #[inline]
+    pub(crate) fn count(&self, call: &Call, family: Family) -> InputEstimate {
         let input = call.input();
-        let family = Family::of(call.provider(), call.model());
         let bytes = input.text_bytes.saturating_add(input.schema_bytes);
         let framing = input
             .messages

@@ -14,3 +14,4 @@ pub use open_ended::OpenEnded;
 pub use output::OutputBound;
 
 pub(crate) use output::{Output, output_tokens};
+pub(crate) use tokenizer::Family;

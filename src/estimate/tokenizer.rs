@@ -4,7 +4,7 @@ use crate::call::Provider;
 
 /// Models whose texts come to about as many tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     OpenAi,
     Gemini,
     Claude,
@@ -17,7 +17,7 @@ pub(super) enum Family {
 
 impl Family {
     /// By the name first: gateways serve the models of others.
-    pub(super) fn of(provider: &Provider, model: &str) -> Self {
+    pub(crate) fn of(provider: &Provider, model: &str) -> Self {
         let other = matches!(provider.name(), "anthropic" | "google");
         if !other && is_openai(model) {
             return Self::OpenAi; // the common case, told from the first letters

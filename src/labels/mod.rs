@@ -24,11 +24,11 @@
 //! ```
 
 mod capture;
-mod key;
 mod scope;
 mod set;
+mod word;
 
 pub use capture::{Capture, CaptureLayer};
-pub(crate) use key::{Key, canonical};
 pub use scope::{current, scope};
 pub use set::{LabelError, Labels};
+pub(crate) use word::{Word, canonical};

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
 
-use super::key::Key;
+use super::word::Word;
 
 /// The key of the label that per-user rules read; `user_id` is the same key.
 pub(crate) const USER: &str = "user";
@@ -30,8 +30,8 @@ pub struct Labels(Option<Arc<[Label]>>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Label {
-    key: Key,
-    value: SmolStr,
+    key: Word,
+    value: Word,
     /// Whether key and value are within the bounds.
     fits: bool,
 }
@@ -61,26 +61,26 @@ impl Labels {
     #[inline]
     pub fn value(&self, key: &str) -> Option<&str> {
         let key = if key == "user_id" { USER } else { key };
-        let label = self.0.as_ref()?.iter().find(|label| label.key.name() == key)?;
-        Some(&label.value)
+        let label = self.0.as_ref()?.iter().find(|label| label.key.text() == key)?;
+        Some(label.value.text())
     }
 
     /// The value of a label whose key is at hand.
     #[inline]
-    pub(crate) fn of(&self, key: &Key) -> Option<&str> {
-        self.at(self.position(key)?)
+    pub(crate) fn of(&self, key: &Word) -> Option<&Word> {
+        self.0.as_ref()?.iter().find(|label| label.key == *key).map(|label| &label.value)
     }
 
     /// Which of the labels has this key, so that it need not be looked for again.
     #[inline]
-    pub(crate) fn position(&self, key: &Key) -> Option<usize> {
-        self.0.as_ref()?.iter().position(|label| label.key.is(key))
+    pub(crate) fn position(&self, key: &Word) -> Option<usize> {
+        self.0.as_ref()?.iter().position(|label| label.key == *key)
     }
 
     /// The value of the label at a position.
     #[inline]
-    pub(crate) fn at(&self, position: usize) -> Option<&str> {
-        self.0.as_ref()?.get(position).map(|label| label.value.as_str())
+    pub(crate) fn at(&self, position: usize) -> Option<&Word> {
+        self.0.as_ref()?.get(position).map(|label| &label.value)
     }
 
     /// The value of the label `user`.
@@ -96,7 +96,7 @@ impl Labels {
     /// Keys and values, in the order in which keys first appeared.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.0.iter().flat_map(|all| all.iter());
-        all.map(|label| (label.key.name().as_str(), label.value.as_str()))
+        all.map(|label| (label.key.text().as_str(), label.value.text().as_str()))
     }
 
     /// Both sets; where both have a key, `stronger` wins. Allocates only if neither is empty.
@@ -108,7 +108,7 @@ impl Labels {
             (Some(weak), Some(strong)) => {
                 let mut all: Vec<_> = weak.to_vec();
                 for label in strong.iter() {
-                    match all.iter_mut().find(|known| known.key.is(&label.key)) {
+                    match all.iter_mut().find(|known| known.key == label.key) {
                         Some(known) => *known = label.clone(),
                         None => all.push(label.clone()),
                     }
@@ -138,13 +138,13 @@ impl Labels {
 impl Label {
     fn new(key: SmolStr, value: SmolStr) -> Self {
         let fits = key.len() <= Labels::MAX_KEY && value.len() <= Labels::MAX_VALUE;
-        Self { key: Key::new(key), value, fits }
+        Self { key: Word::key(key), value: Word::new(value), fits }
     }
 
     #[cold]
     fn too_long(&self) -> LabelError {
-        let key = self.key.name().chars().take(Labels::MAX_KEY).collect::<String>().into();
-        LabelError::TooLong { key, bytes: self.value.len() }
+        let key = self.key.text().chars().take(Labels::MAX_KEY).collect::<String>().into();
+        LabelError::TooLong { key, bytes: self.value.text().len() }
     }
 }
 

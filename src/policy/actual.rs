@@ -13,29 +13,30 @@ use crate::{
 /// By what a call was priced when it was admitted, so that it settles by the same.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Priced {
-    /// The version of the price book.
-    pub(super) version: usize,
-    /// The book's row; `None` for an unknown model.
-    pub(super) entry: Option<EntryId>,
     /// When, because prices change at announced times.
     pub(super) at: Timestamp,
+    /// The version of the price book.
+    version: u32,
+    /// The book's row; `None` for an unknown model.
+    entry: Option<EntryId>,
+    /// How many answers were asked for, as far as one can count.
+    choices: u32,
     /// The tier that was asked for.
     tier: Tier,
-    /// Searches that were reserved for, which not every response tells of.
-    searches: u64,
-    /// How many answers were asked for.
-    choices: u64,
+    /// Whether searches were reserved for, of which not every response tells.
+    searches: bool,
 }
 
 impl Priced {
     pub(super) fn new(call: &Call, version: usize, entry: Option<EntryId>) -> Self {
         Self {
-            version,
-            entry,
             at: call.at(),
+            // There is no memory for four thousand million books.
+            version: u32::try_from(version).unwrap_or(u32::MAX),
+            entry,
+            choices: u32::try_from(call.choices()).unwrap_or(u32::MAX),
             tier: call.service_tier().map_or(Tier::Default, Tier::named),
-            searches: searches(call),
-            choices: call.choices(),
+            searches: searches(call) > 0,
         }
     }
 
@@ -62,7 +63,7 @@ impl Inner {
         observed: &Observed,
         usage: &Usage,
     ) -> Option<Usd> {
-        let book = self.prices.get(priced.version);
+        let book = self.prices.get(priced.version as usize);
         let answered = observed.model.as_deref().map(|model| book.find(provider, model));
         let reserved = priced.entry.map(|id| book.entry(id));
         let entry = match answered {
@@ -71,13 +72,13 @@ impl Inner {
         };
         if observed.contradictory
             || !usage.is_consistent()
-            || is_absurd(usage, priced.choices, entry)
+            || is_absurd(usage, priced.choices.into(), entry)
         {
             return None;
         }
-        let usage = Usage { web_searches: usage.web_searches.max(priced.searches), ..*usage };
+        let searches = usage.web_searches.max(priced.searches.into());
         let tier = priced.tier(observed);
-        let cost = |price: &Price| price.cost(&usage, tier, Region::default());
+        let cost = |price: &Price| price.cost_with(usage, searches, tier, Region::default());
         let assumed = match &self.settings.unknown_price {
             UnknownPrice::Assume(price) => Some(cost(price)),
             UnknownPrice::Deny | UnknownPrice::Allow => None,

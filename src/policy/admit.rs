@@ -6,13 +6,14 @@ use super::{
     Mode, Permit, PolicyBuilder, Settings,
     decide::{Flow, Progress},
     plan::Plan,
-    pricing::{InputEstimator, Prices},
+    pricing::{InputEstimator, Prices, Quote},
     status::{SpendError, Tally},
 };
 use crate::{
     call::{BoxFuture, Call, Counters, Used},
     claim::{Amount, Scope, Unit},
     clock::{Clock, Timestamp},
+    denial::Deny,
     error::Error,
     labels::Labels,
     price::PriceBook,
@@ -65,6 +66,15 @@ impl StoreHandle {
     }
 }
 
+/// How far a decision got without awaiting anything.
+#[allow(clippy::large_enum_variant)] // the larger one is rare
+pub(crate) enum Admission {
+    /// It is made.
+    Now(Result<Permit, Error>),
+    /// Something has to be awaited first.
+    Later(Progress),
+}
+
 impl Policy {
     /// Starts a policy; see [`PolicyBuilder`].
     pub fn builder() -> PolicyBuilder {
@@ -104,52 +114,57 @@ impl Policy {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn admit(&self, call: &mut Call) -> Result<Permit, Error> {
-        let mut progress = Progress::new();
-        match self.admit_now(call, &mut progress) {
-            Some(result) => result,
-            None => self.admit_later(call, &mut progress).await,
+        match self.admit_now(call) {
+            Admission::Now(result) => result,
+            Admission::Later(mut progress) => self.admit_later(call, &mut progress).await,
         }
     }
 
     /// Decides without awaiting where that is possible: built-in rules and
-    /// closures, on a store in memory. `None` if something has to be awaited.
-    #[inline(always)] // a permit is large, and is to be written where it is going
-    pub(crate) fn admit_now(
-        &self,
-        call: &mut Call,
-        progress: &mut Progress,
-    ) -> Option<Result<Permit, Error>> {
+    /// closures, on a store in memory.
+    #[inline(always)] // a permit is to be written where it is going
+    pub(crate) fn admit_now(&self, call: &mut Call) -> Admission {
         if self.0.settings.mode == Mode::Off {
-            return Some(Ok(Permit::unmetered(Arc::clone(&self.0), call)));
+            return Admission::Now(Ok(Permit::unmetered(Arc::clone(&self.0), call)));
         }
-        if let Err(error) = self.begin(call, progress) {
-            return Some(Err(self.refused(call, error)));
+        if let Err(error) = self.begin(call) {
+            return Admission::Now(Err(self.refused(call, error)));
         }
-        if let StoreHandle::Memory(store) = &self.0.store
-            && let Some(permit) = self.admit_shortly(store, call, progress)
+        let (version, book) = self.0.prices.current();
+        let quoted = self.quote(call, book);
+        if let Ok(quote) = &quoted
+            && let Some(shortcut) = &self.0.plan.shortcut
+            && let StoreHandle::Memory(store) = &self.0.store
+            && let Some(reservation) = self.reserve_shortly(shortcut, store, call, book, quote)
         {
-            return Some(Ok(permit));
+            let policy = Arc::clone(&self.0);
+            let mut permit = Permit::new(policy, call, version, quote, Some(reservation));
+            permit.announce(call, None, None);
+            return Admission::Now(Ok(permit));
         }
-        self.admit_at_length(call, progress)
+        self.admit_at_length(call, version, quoted)
     }
 
     #[inline(never)]
     fn admit_at_length(
         &self,
         call: &mut Call,
-        progress: &mut Progress,
-    ) -> Option<Result<Permit, Error>> {
-        let flow = self.run_rules(call, progress).map_err(Error::from);
-        match (flow, &self.0.store) {
+        version: usize,
+        quoted: Result<Quote, Deny>,
+    ) -> Admission {
+        let mut progress = match self.set_out(call, version, quoted) {
+            Ok(progress) => progress,
+            Err(denial) => return Admission::Now(Err(self.refused(call, denial.into()))),
+        };
+        let flow = self.run_rules(call, &mut progress).map_err(Error::from);
+        let admitted = match (flow, &self.0.store) {
             (Ok(Flow::Done), StoreHandle::Memory(store)) => {
-                match self.reserve_in_memory(store, call, progress) {
-                    Ok(permit) => Some(Ok(permit)),
-                    Err(error) => Some(Err(self.refused(call, error))),
-                }
+                self.reserve_in_memory(store, call, &mut progress)
             }
-            (Ok(Flow::Done | Flow::Await(_)), _) => None,
-            (Err(error), _) => Some(Err(self.refused(call, error))),
-        }
+            (Ok(Flow::Done | Flow::Await(_)), _) => return Admission::Later(progress),
+            (Err(error), _) => Err(error),
+        };
+        Admission::Now(admitted.map_err(|error| self.refused(call, error)))
     }
 
     /// Continues where [`admit_now`](Self::admit_now) had to stop.
@@ -172,8 +187,9 @@ impl Policy {
         self.reserve(call, progress).await
     }
 
-    fn begin(&self, call: &mut Call, progress: &mut Progress) -> Result<(), Error> {
-        let Inner { settings, clock, plan, .. } = &*self.0;
+    #[inline]
+    fn begin(&self, call: &mut Call) -> Result<(), Error> {
+        let Inner { settings, clock, .. } = &*self.0;
         call.decide_at(clock.now());
         if !settings.default_labels.is_empty() {
             call.set_labels(settings.default_labels.over(call.labels()));
@@ -185,11 +201,7 @@ impl Policy {
             telemetry::unlabelled_for(&error);
             call.set_labels(Labels::new());
         }
-        if plan.lends_counters() {
-            call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
-        }
-        plan.find_labels(call.labels(), &mut progress.places);
-        Ok(self.first_price(call, progress)?)
+        Ok(())
     }
 
     /// Whether a call needs its body for the decision.

@@ -13,7 +13,7 @@ use crate::{
     call::Call,
     claim::{Amount, Claim},
     denial::{Denial, DenialKind, Deny, Exceeded},
-    labels::Key,
+    labels::Word,
     rule::Step,
     store::{Charge, CounterKey, Hold, Limit, Refusal},
     usd::Usd,
@@ -100,7 +100,7 @@ impl Policy {
         value: &str,
         booking: &Booking<'_>,
     ) -> Option<usize> {
-        let planned = self.0.plan.scopes.iter().map(|scope| scope.as_ref().map(Key::name));
+        let planned = self.0.plan.scopes.iter().map(|scope| scope.as_ref().map(Word::text));
         let labels = planned.chain(booking.extra_labels.iter().map(Option::as_ref));
         let known =
             |(known, of): (&&str, Option<&SmolStr>)| *known == value && of == label.as_ref();

@@ -1,6 +1,9 @@
 //! Running the rules, in order, the first no wins.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -11,7 +14,7 @@ use super::{
     pricing::Quote,
 };
 use crate::{
-    call::{Call, Terms},
+    call::{Call, Counters, Terms},
     claim::{Claim, Scope, Unit},
     denial::{Denial, DenialKind, Deny},
     labels::Labels,
@@ -68,14 +71,13 @@ pub(crate) enum Flow {
 }
 
 impl Progress {
-    #[inline(always)] // to be written where it stays
-    pub(crate) fn new() -> Self {
+    fn new(version: usize, quote: Quote, places: Places) -> Self {
         Self {
             next: 0,
-            version: 0,
-            quote: Quote::default(),
+            version,
+            quote,
             is_repriced: false,
-            places: Places::default(),
+            places,
             limits: SmallVec::new(),
             limit_steps: SmallVec::new(),
             claims: Vec::new(),
@@ -98,6 +100,28 @@ impl Progress {
 }
 
 impl Policy {
+    /// Begins a decision that is made step by step.
+    pub(super) fn set_out(
+        &self,
+        call: &mut Call,
+        version: usize,
+        quoted: Result<Quote, Deny>,
+    ) -> Result<Progress, Denial> {
+        let plan = &self.0.plan;
+        if plan.lends_counters() {
+            call.lend(Some(Arc::clone(&self.0) as Arc<dyn Counters>));
+        }
+        let (quote, deny) = match quoted {
+            Ok(quote) => (quote, None),
+            Err(deny) => (Quote::default(), Some(deny)),
+        };
+        let mut progress = Progress::new(version, quote, plan.find_labels(call.labels()));
+        match deny {
+            None => Ok(progress),
+            Some(deny) => self.deny(None, deny, call, &mut progress).map(|()| progress),
+        }
+    }
+
     /// Runs rules until one denies, one has to be awaited, or all have run. A panic
     /// of user code denies.
     pub(super) fn run_rules(
@@ -257,8 +281,11 @@ impl Policy {
         if let Some(most) = entry.and_then(Entry::max_output_tokens) {
             call.clamp_output(most);
         }
-        match self.quote(call, progress.version, &mut progress.quote) {
-            Ok(()) => Ok(()),
+        match self.quote(call, book) {
+            Ok(quote) => {
+                progress.quote = quote;
+                Ok(())
+            }
             Err(deny) => self.deny(Some(step), deny, call, progress),
         }
     }

@@ -42,11 +42,10 @@ mod shortcut;
 mod status;
 mod twins;
 
-pub(crate) use admit::Inner;
 pub use admit::Policy;
+pub(crate) use admit::{Admission, Inner};
 pub use build_error::BuildError;
 pub use builder::PolicyBuilder;
-pub(crate) use decide::Progress;
 pub use permit::Permit;
 pub use receipt::Receipt;
 pub use settings::{

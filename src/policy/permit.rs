@@ -2,12 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
+use smol_str::SmolStr;
 use tracing::Span;
 
-use super::{Inner, Progress, Receipt, actual::Priced, receipt::ReceiptFacts, settle::End};
+use super::{Inner, Receipt, actual::Priced, pricing::Quote, receipt::ReceiptFacts, settle::End};
 use crate::{
     call::{Bound, Call, Provider},
     clock::Timestamp,
+    denial::Denial,
     error::BoxError,
     meter::Meter,
     provider::{Format, Observed},
@@ -75,18 +77,18 @@ impl Permit {
     pub(super) fn new(
         policy: Arc<Inner>,
         call: &Call,
-        progress: &mut Progress,
+        version: usize,
+        quote: &Quote,
         reservation: Option<Reservation>,
     ) -> Self {
         let bound = call.estimate().map_or(Bound::Assumed, |estimate| estimate.bound);
         policy.tally.count_admitted(bound);
-        let reserved = progress.quote.cost;
         let deadline = call.at().as_nanos().saturating_add(policy.deadline_nanos);
-        let mut permit = Self {
+        Self {
             policy,
             reservation,
-            priced: Priced::new(call, progress.version, progress.quote.entry),
-            reserved,
+            priced: Priced::new(call, version, quote.entry),
+            reserved: quote.cost,
             bound,
             provider: call.provider().clone(),
             phase: Phase::Held,
@@ -94,21 +96,26 @@ impl Permit {
             ended: false,
             reply: Reply { format: Format::OpenAiChat, hides_usage: false },
             heard: None,
-        };
-        if permit.policy.settings.wants_receipts()
-            || telemetry::is_heard()
-            || progress.would_deny.is_some()
-            || progress.would_use.is_some()
-        {
-            permit.tell(call, progress);
         }
-        permit
+    }
+
+    /// Tells whoever listens. A subscriber is code of others, so this comes when the
+    /// permit guards the reservation.
+    #[inline]
+    pub(super) fn announce(
+        &mut self,
+        call: &Call,
+        would_deny: Option<Denial>,
+        would_use: Option<SmolStr>,
+    ) {
+        let is_heard = self.policy.settings.wants_receipts() || telemetry::is_heard();
+        if is_heard || would_deny.is_some() || would_use.is_some() {
+            self.tell(call, would_deny, would_use);
+        }
     }
 
     #[inline(never)]
-    fn tell(&mut self, call: &Call, progress: &mut Progress) {
-        // A subscriber is code of others: from here on the permit guards the reservation.
-        let (would_deny, would_use) = (progress.would_deny.take(), progress.would_use.take());
+    fn tell(&mut self, call: &Call, would_deny: Option<Denial>, would_use: Option<SmolStr>) {
         if would_deny.is_some() {
             self.policy.tally.count_would_deny();
         }

@@ -7,7 +7,7 @@ use super::{admit::StoreHandle, shortcut::Shortcut};
 use crate::{
     call::Call,
     claim::{Scope, Unit},
-    labels::{Key, Labels},
+    labels::{Labels, Word},
     rule::{Counted, Step},
     store::{Charge, CounterId, CounterKey, Store},
     window::{Window, Zone},
@@ -44,7 +44,7 @@ impl Places {
 
     /// The value of a scope on a call; `None` if the call lacks the label.
     #[inline]
-    pub(crate) fn value<'c>(&self, call: &'c Call, scope: usize) -> Option<&'c str> {
+    pub(crate) fn value<'c>(&self, call: &'c Call, scope: usize) -> Option<&'c Word> {
         match self.0.get(scope) {
             Some(&Self::MISSING) | None => None,
             Some(&position) => call.labels().at(usize::from(position)),
@@ -68,7 +68,7 @@ pub(crate) struct PlannedStep {
 pub(crate) struct Plan {
     pub(crate) workspace: SmolStr,
     /// The label of each scope; the workspace, which is first, has none.
-    pub(crate) scopes: Vec<Option<Key>>,
+    pub(crate) scopes: Vec<Option<Word>>,
     pub(crate) counters: Vec<Planned>,
     pub(crate) steps: Vec<PlannedStep>,
     /// What every call books.
@@ -125,7 +125,8 @@ impl Plan {
         }
         plan.group_by_scope();
         plan.charges = plan.counters.iter().map(Planned::charge).collect();
-        plan.shortcut = memory.and_then(|store| Shortcut::new(&plan.counters, &plan.steps, store));
+        plan.shortcut = memory
+            .and_then(|store| Shortcut::new(&plan.scopes, &plan.counters, &plan.steps, store));
         Some(plan)
     }
 
@@ -143,7 +144,7 @@ impl Plan {
         if let Some(index) = self.counters.iter().position(known) {
             return u8::try_from(index).ok();
         }
-        let of = label.clone().map(Key::new);
+        let of = label.clone().map(Word::key);
         let scope = self.scopes.iter().position(|known| *known == of).unwrap_or_else(|| {
             self.scopes.push(of);
             self.scopes.len() - 1
@@ -176,19 +177,16 @@ impl Plan {
         self.has_user_code
     }
 
-    /// Looks up the labels of the scopes. Like the two below, it writes where the
-    /// result stays: to move what was written just now makes the processor wait.
-    #[inline]
-    pub(crate) fn find_labels(&self, labels: &Labels, places: &mut Places) {
-        for label in &self.scopes {
+    /// Looks up the labels of the scopes.
+    pub(crate) fn find_labels(&self, labels: &Labels) -> Places {
+        let place = |label: &Option<Word>| {
             let position = label.as_ref().and_then(|key| labels.position(key));
-            let position = position.and_then(|position| u8::try_from(position).ok());
-            places.0.push(position.unwrap_or(Places::MISSING));
-        }
+            position.and_then(|position| u8::try_from(position).ok()).unwrap_or(Places::MISSING)
+        };
+        Places(self.scopes.iter().map(place).collect())
     }
 
     /// The value of each scope for a call, `""` for the workspace.
-    #[inline]
     pub(crate) fn find_values<'c>(
         &self,
         call: &'c Call,
@@ -197,7 +195,8 @@ impl Plan {
     ) {
         values.push(""); // the workspace is the first scope
         for scope in 1..self.scopes.len() {
-            values.push(places.value(call, scope).unwrap_or(Scope::NONE));
+            let value = places.value(call, scope);
+            values.push(value.map_or(Scope::NONE, |value| value.text()));
         }
     }
 }

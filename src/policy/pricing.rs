@@ -5,10 +5,10 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use super::{InputBound, Mode, Policy, Settings, UnknownPrice, decide::Progress};
+use super::{InputBound, Mode, Policy, Settings, UnknownPrice};
 use crate::{
     call::{Bound, Call, Estimate, Provider},
-    denial::{Denial, DenialKind, Deny},
+    denial::{DenialKind, Deny},
     estimate::{
         BytesEstimator, Estimator, InputEstimate, OpenEnded, Output, OutputBound, output_tokens,
     },
@@ -55,9 +55,12 @@ pub(crate) enum InputEstimator {
 
 impl InputEstimator {
     #[inline]
-    fn count(&self, call: &Call) -> Result<InputEstimate, Deny> {
+    fn count(&self, call: &Call, entry: Option<&Entry>) -> Result<InputEstimate, Deny> {
         match self {
-            Self::Bytes(estimator) => Ok(estimator.input_tokens(call)),
+            Self::Bytes(estimator) => Ok(match entry {
+                Some(entry) => estimator.count(call, entry.tokenizer()),
+                None => estimator.input_tokens(call),
+            }),
             Self::Own(estimator) => catch_unwind(AssertUnwindSafe(|| estimator.input_tokens(call)))
                 .map_err(|_| Deny::of_kind(DenialKind::RuleFailed, "the estimator panicked")),
         }
@@ -80,30 +83,9 @@ pub(super) fn searches(call: &Call) -> u64 {
 }
 
 impl Policy {
-    /// Prices a call for the first time.
-    #[inline]
-    pub(super) fn first_price(
-        &self,
-        call: &mut Call,
-        progress: &mut Progress,
-    ) -> Result<(), Denial> {
-        progress.version = self.0.prices.current().0;
-        let (version, quote) = (progress.version, &mut progress.quote);
-        match self.quote(call, version, quote) {
-            Ok(()) => Ok(()),
-            Err(deny) => self.deny(None, deny, call, progress),
-        }
-    }
-
     /// Looks the model up and puts the estimate on the call.
-    pub(super) fn quote(
-        &self,
-        call: &mut Call,
-        version: usize,
-        quote: &mut Quote,
-    ) -> Result<(), Deny> {
+    pub(super) fn quote(&self, call: &mut Call, book: &PriceBook) -> Result<Quote, Deny> {
         let settings = &self.0.settings;
-        let book = self.0.prices.get(version);
         let found = book.find(call.provider(), call.model());
         let entry = found.map(|id| book.entry(id));
         let price = match (entry, &settings.unknown_price) {
@@ -111,41 +93,49 @@ impl Policy {
             (None, UnknownPrice::Assume(price)) => price,
             (None, UnknownPrice::Deny | UnknownPrice::Allow) => {
                 call.set_estimate(None);
-                *quote = Quote::default();
-                return Ok(());
+                return Ok(Quote::default());
             }
         };
-        let (input, input_bound) = self.input(call, entry)?;
-        let (output, output_bound) = output(settings, call, entry)?;
+        let (input_tokens, input_bound) = self.input(call, entry)?;
+        let (output_tokens, output_bound) = output(settings, call, entry)?;
         let asked = asked(call);
-        let mut cost = price.ceiling(input, output, &asked); // zero only if the price is
-        for model in call.fallback_models() {
-            let ceiling = |price: &Price| price.ceiling(input, output, &asked);
-            let listed = book.find(call.provider(), model).map(|id| book.entry(id));
-            cost = match (listed, &settings.unknown_price) {
-                (Some(entry), _) => cost.max(ceiling(entry.price_at(call.at()))),
-                (None, UnknownPrice::Assume(price)) => cost.max(ceiling(price)),
-                (None, UnknownPrice::Allow) => cost,
-                (None, UnknownPrice::Deny) => return Err(unknown_price(model, call.provider())),
-            };
+        let mut cost = price.ceiling(input_tokens, output_tokens, &asked); // zero only if the price is
+        if !call.fallback_models().is_empty() {
+            let tokens = (input_tokens, output_tokens);
+            cost = cost.max(self.dearest_fallback(call, book, tokens, &asked)?);
         }
         let bound = match (input_bound, output_bound) {
             (Bound::Hard, Bound::Hard) => Bound::Hard,
             _ => Bound::Assumed,
         };
-        call.set_estimate(Some(Estimate {
-            input_tokens: input,
-            output_tokens: output,
-            cost,
-            bound,
-        }));
-        *quote = Quote { entry: found, cost, known: true };
-        Ok(())
+        call.set_estimate(Some(Estimate { input_tokens, output_tokens, cost, bound }));
+        Ok(Quote { entry: found, cost, known: true })
     }
 
+    #[inline(never)]
+    fn dearest_fallback(
+        &self,
+        call: &Call,
+        book: &PriceBook,
+        (input, output): (u64, u64),
+        asked: &Asked<'_>,
+    ) -> Result<Usd, Deny> {
+        call.fallback_models().iter().try_fold(Usd::ZERO, |cost, model| {
+            let ceiling = |price: &Price| price.ceiling(input, output, asked);
+            let listed = book.find(call.provider(), model).map(|id| book.entry(id));
+            match (listed, &self.0.settings.unknown_price) {
+                (Some(entry), _) => Ok(cost.max(ceiling(entry.price_at(call.at())))),
+                (None, UnknownPrice::Assume(price)) => Ok(cost.max(ceiling(price))),
+                (None, UnknownPrice::Allow) => Ok(cost),
+                (None, UnknownPrice::Deny) => Err(unknown_price(model, call.provider())),
+            }
+        })
+    }
+
+    #[inline]
     fn input(&self, call: &Call, entry: Option<&Entry>) -> Result<(u64, Bound), Deny> {
         let settings = &self.0.settings;
-        let input = self.0.estimator.count(call)?;
+        let input = self.0.estimator.count(call, entry)?;
         let (tokens, bound) = match (settings.input_bound, input.ceiling) {
             (InputBound::Ceiling, Some(ceiling)) => (ceiling.max(input.expected), Bound::Hard),
             (InputBound::Ceiling, None) if settings.open_ended == OpenEnded::Deny => {
@@ -154,8 +144,20 @@ impl Policy {
             }
             _ => (input.expected, Bound::Assumed),
         };
-        let Some(why) = call.open_ended() else { return Ok((tokens, bound)) };
-        match settings.open_ended {
+        match call.open_ended() {
+            None => Ok((tokens, bound)),
+            Some(why) => self.open_ended(why, tokens, entry),
+        }
+    }
+
+    #[inline(never)]
+    fn open_ended(
+        &self,
+        why: &str,
+        tokens: u64,
+        entry: Option<&Entry>,
+    ) -> Result<(u64, Bound), Deny> {
+        match self.0.settings.open_ended {
             OpenEnded::Assume(more) => Ok((tokens.saturating_add(more), Bound::Assumed)),
             OpenEnded::ContextLimit => match entry.and_then(Entry::context_window) {
                 Some(window) => Ok((tokens.max(window), Bound::Assumed)),
@@ -194,6 +196,7 @@ pub(crate) fn asked(call: &Call) -> Asked<'_> {
     }
 }
 
+#[inline]
 fn output(
     settings: &Settings,
     call: &mut Call,

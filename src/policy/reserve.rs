@@ -158,14 +158,16 @@ impl Policy {
         Ok(self.grant(call, progress, reservation))
     }
 
-    #[inline(always)] // the permit is large, and is to be written where it is going
-    pub(super) fn grant(
+    fn grant(
         &self,
         call: &mut Call,
         progress: &mut Progress,
         reservation: Option<Reservation>,
     ) -> Permit {
         call.lend(None);
-        Permit::new(Arc::clone(&self.0), call, progress, reservation)
+        let policy = Arc::clone(&self.0);
+        let mut permit = Permit::new(policy, call, progress.version, &progress.quote, reservation);
+        permit.announce(call, progress.would_deny.take(), progress.would_use.take());
+        permit
     }
 }

@@ -6,21 +6,23 @@
 //! pass. Whatever is not that simple, above all a call that is to be denied and told
 //! why, has changed nothing so far and goes the long way.
 
-use std::sync::Arc;
-
-use smallvec::SmallVec;
-
 use super::{
-    Permit, Policy,
-    decide::Progress,
+    Policy,
     plan::{Planned, PlannedStep},
+    pricing::Quote,
 };
 use crate::{
     call::Call,
-    claim::Unit,
+    claim::{Scope, Unit},
+    labels::Word,
+    price::PriceBook,
     rule::{LimitSource, Step, View},
-    store::{self, MemoryStore},
+    store::{self, MemoryStore, Reservation},
 };
+
+/// More than policies have. Where one has more, its calls go the long way.
+const MOST_SCOPES: usize = MemoryStore::MOST_RUNS;
+const MOST_COUNTERS: usize = 16;
 
 /// What of a plan the short way needs.
 #[derive(Debug)]
@@ -30,8 +32,15 @@ pub(crate) struct Shortcut {
     caps: Vec<Cap>,
     /// The rules that have to look at the call.
     looks: Vec<usize>,
-    /// The scopes that rules count by.
-    counted: Vec<usize>,
+    /// Those of the plan.
+    scopes: Vec<Scoped>,
+}
+
+#[derive(Debug)]
+struct Scoped {
+    label: Option<Word>,
+    /// Whether a rule counts by it, which has something to say where it is missing.
+    is_counted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,25 +61,29 @@ impl Cap {
 }
 
 impl Shortcut {
-    /// For rules in their places on a store in memory; `None` if there is no short way,
-    /// because code of the user's has to run, which is asked once and in order.
+    /// For rules in their places on a store in memory; `None` if there is no short way:
+    /// code of the user's has to run once and in order.
     pub(super) fn new(
+        scopes: &[Option<Word>],
         counters: &[Planned],
         steps: &[PlannedStep],
         store: &MemoryStore,
     ) -> Option<Self> {
-        if steps.iter().any(|planned| planned.step.has_user_code()) {
+        let is_large = scopes.len() > MOST_SCOPES || counters.len() > MOST_COUNTERS;
+        if is_large || steps.iter().any(|planned| planned.step.has_user_code()) {
             return None;
         }
         let cap = |planned: &Planned| Cap { limit: u64::MAX, unit: planned.key.unit };
         let mut caps: Vec<_> = counters.iter().map(cap).collect();
-        let (mut looks, mut counted, mut limits) = (Vec::new(), Vec::new(), Vec::new());
+        let scoped = |label: &Option<Word>| Scoped { label: label.clone(), is_counted: false };
+        let mut scopes: Vec<_> = scopes.iter().map(scoped).collect();
+        let (mut looks, mut limits) = (Vec::new(), Vec::new());
         for (index, planned) in steps.iter().enumerate() {
             let Step::Counted(rule) = &planned.step else {
                 looks.push(index);
                 continue;
             };
-            counted.push(usize::from(planned.scope));
+            scopes.get_mut(usize::from(planned.scope))?.is_counted = true;
             let counter = usize::from(planned.counter);
             match rule.limit {
                 LimitSource::Fixed(limit) => {
@@ -83,72 +96,58 @@ impl Shortcut {
                 LimitSource::ByValue { .. } | LimitSource::From(_) => return None,
             }
         }
-        counted.sort_unstable();
-        counted.dedup();
-        counted.retain(|scope| *scope != 0); // every call is the workspace's
         let charges: Vec<_> = counters.iter().map(Planned::charge).collect();
         let plan = store.plan(&charges, &limits)?;
-        Some(Self { plan, caps, looks, counted })
+        Some(Self { plan, caps, looks, scopes })
     }
 }
 
 impl Policy {
-    /// Admits a call that has a price, if nothing is against it. `None` says nothing,
-    /// and has changed nothing.
-    #[inline(always)] // a permit is large, and is to be written where it is going
-    pub(super) fn admit_shortly(
-        &self,
-        store: &MemoryStore,
-        call: &Call,
-        progress: &mut Progress,
-    ) -> Option<Permit> {
-        let short = self.0.plan.shortcut.as_ref()?;
-        let cost = progress.quote.cost.as_nanos();
-        let is_plain = progress.quote.known && progress.would_deny.is_none();
-        if !is_plain || cost == 0 || cost == u64::MAX {
-            return None;
-        }
-        if short.counted.iter().any(|scope| progress.places.lacks(*scope)) {
-            return None;
-        }
-        let mut rooms: SmallVec<[u64; 8]> = SmallVec::new();
-        for cap in &short.caps {
-            rooms.push(cap.room(cost)?);
-        }
-        self.look(short, call, progress, &mut rooms)?;
-        let mut values = SmallVec::new();
-        self.0.plan.find_values(call, &progress.places, &mut values);
-        let lasts = self.0.deadline_nanos;
-        let reserved =
-            store.reserve_planned(&short.plan, &values, &rooms, cost, call.at(), lasts)?;
-        Some(Permit::new(Arc::clone(&self.0), call, progress, Some(reserved)))
-    }
-
-    /// Asks the rules that look at the call. `None` if one has something to say.
+    /// Reserves for a call that has a price, if nothing is against it. `None` says
+    /// nothing, and has changed nothing.
     #[inline]
-    fn look(
+    pub(super) fn reserve_shortly(
         &self,
         short: &Shortcut,
+        store: &MemoryStore,
         call: &Call,
-        progress: &Progress,
-        rooms: &mut [u64],
-    ) -> Option<()> {
-        let prices = self.0.prices.get(progress.version);
+        prices: &PriceBook,
+        quote: &Quote,
+    ) -> Option<Reservation> {
+        let cost = quote.cost.as_nanos();
+        if !quote.known || cost == 0 || cost == u64::MAX {
+            return None;
+        }
+        let mut values = [""; MOST_SCOPES];
+        for (value, scope) in values.iter_mut().zip(&short.scopes) {
+            if let Some(key) = &scope.label {
+                *value = match call.labels().of(key) {
+                    Some(value) => value.text(),
+                    None if scope.is_counted => return None,
+                    None => Scope::NONE,
+                };
+            }
+        }
+        let mut rooms = [0; MOST_COUNTERS];
+        for (room, cap) in rooms.iter_mut().zip(&short.caps) {
+            *room = cap.room(cost)?;
+        }
         for step in &short.looks {
             let planned = self.0.plan.steps.get(*step)?;
             match &planned.step {
                 Step::Counted(rule) => {
-                    let value = progress.places.value(call, usize::from(planned.scope));
+                    let scope = short.scopes.get(usize::from(planned.scope))?;
+                    let value = scope.label.as_ref().and_then(|key| call.labels().of(key));
                     if let Some(limit) = rule.limit.of(call, value) {
                         let room = rooms.get_mut(usize::from(planned.counter))?;
-                        let cap = Cap { limit, unit: rule.unit };
-                        *room = cap.room(progress.quote.cost.as_nanos())?.min(*room);
+                        *room = Cap { limit, unit: rule.unit }.room(cost)?.min(*room);
                     }
                 }
                 other if other.passes(View { call, prices }) => {}
                 _ => return None,
             }
         }
-        Some(())
+        let lasts = self.0.deadline_nanos;
+        store.reserve_planned(&short.plan, &values, &rooms, cost, call.at(), lasts)
     }
 }

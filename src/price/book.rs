@@ -19,7 +19,7 @@ use super::{
     price::Price,
     shelf::Shelf,
 };
-use crate::{call::Provider, clock::Timestamp};
+use crate::{call::Provider, clock::Timestamp, estimate::Family};
 
 /// What models cost, by provider and name.
 ///
@@ -214,5 +214,6 @@ fn unaffordable() -> &'static Entry {
         max_output_tokens: None,
         context_window: None,
         abilities: Abilities::UNKNOWN,
+        tokenizer: Family::Other,
     })
 }

@@ -19,9 +19,20 @@ impl Price {
     /// unknown ones: those cost what the dearest tier costs.
     #[inline]
     pub fn cost(&self, usage: &Usage, tier: Tier, region: Region) -> Usd {
-        let bill = |rates: &Rates| {
-            self.in_usd(rates.tokens(usage), rates.pieces(usage.web_searches), region)
-        };
+        self.cost_with(usage, usage.web_searches, tier, region)
+    }
+
+    /// The same with another number of web searches.
+    #[inline]
+    pub(crate) fn cost_with(
+        &self,
+        usage: &Usage,
+        web_searches: u64,
+        tier: Tier,
+        region: Region,
+    ) -> Usd {
+        let bill =
+            |rates: &Rates| self.in_usd(rates.tokens(usage), rates.pieces(web_searches), region);
         match self.sheets.first() {
             Some(list) if tier == Tier::Default && usage.input_tokens <= self.plain.list_up_to => {
                 bill(&list.rates)

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use super::price::Price;
-use crate::{call::Provider, clock::Timestamp};
+use crate::{call::Provider, clock::Timestamp, estimate::Family};
 
 /// Which entry of a book; only meaningful together with the book it came from.
 ///
@@ -24,6 +24,7 @@ pub struct Entry {
     pub(super) max_output_tokens: Option<u64>,
     pub(super) context_window: Option<u64>,
     pub(super) abilities: Abilities,
+    pub(super) tokenizer: Family,
 }
 
 /// What a model can do, as far as the book knows; what it does not know counts as
@@ -78,6 +79,12 @@ impl Entry {
 
     pub(crate) fn abilities(&self) -> Abilities {
         self.abilities
+    }
+
+    /// Which tokenizer it has.
+    #[inline]
+    pub(crate) fn tokenizer(&self) -> Family {
+        self.tokenizer
     }
 
     pub(super) fn scaled(&self, percent: u8) -> Self {

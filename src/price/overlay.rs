@@ -13,7 +13,7 @@ use super::{
     name::Name,
     price::Price,
 };
-use crate::call::Provider;
+use crate::{call::Provider, estimate::Family};
 
 /// Builds a [`PriceBook`] on top of another, which stays as it is.
 ///
@@ -146,6 +146,7 @@ fn own_entry(base: &PriceBook, at: Option<&Provider>, model: &SmolStr, price: Pr
         max_output_tokens: known.and_then(Entry::max_output_tokens),
         context_window: known.and_then(Entry::context_window),
         abilities: known.map_or(Abilities::UNKNOWN, Entry::abilities),
+        tokenizer: known.map_or_else(|| Family::of(provider, model), Entry::tokenizer),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     rule::{Pairs, Rule, RuleText},
     tier::Tier,
 };
-use crate::{call::Provider, clock::Timestamp};
+use crate::{call::Provider, clock::Timestamp, estimate::Family};
 
 /// What all editions of a book share.
 #[derive(Debug, Default)]
@@ -115,6 +115,7 @@ fn entry(provider: Provider, model: SmolStr, facts: Facts) -> Entry {
     let surcharge = facts.regional.unwrap_or(100).saturating_sub(100);
     let dress = |Sheets(price)| Price::regional_surcharge_percent(price, surcharge);
     Entry {
+        tokenizer: Family::of(&provider, &model),
         provider,
         model,
         price: dress(facts.price),
@@ -217,6 +218,17 @@ impl<'de> Deserialize<'de> for Sheets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_name_of_a_model_speaks_of_another_tokenizer() {
+        let shelf = Shelf::parse(include_str!("prices.json")).unwrap();
+        for (name, id) in shelf.names.iter().filter_map(|(name, id)| Some((name, (*id)?))) {
+            let entry = &shelf.entries[id as usize];
+            let by_name = Family::of(&Provider::named(name.provider.clone()), &name.model);
+            let says_nothing = by_name == Family::Other;
+            assert!(says_nothing || entry.tokenizer == by_name, "{name:?} is {}", entry.model);
+        }
+    }
 
     #[test]
     fn a_broken_file_is_an_error() {

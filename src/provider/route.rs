@@ -159,7 +159,7 @@ impl Routes {
         let model_in_path = path::deployment(path).is_some();
         let (name, output_key) = match model_in_path {
             true => (Provider::AZURE, OutputKey::MaxCompletionTokens),
-            false => (Provider::known(known.provider), known.output_key),
+            false => (Provider::known(&known.provider), known.output_key),
         };
         Endpoint {
             format,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use smol_str::SmolStr;
 
 use super::pattern::Pattern;
-use crate::{call::Call, labels::Key};
+use crate::{call::Call, labels::Word};
 
 /// When a rule applies: a closure over the [`Call`], or data.
 ///
@@ -31,7 +31,7 @@ pub struct Condition(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Label { key: Key, test: Test },
+    Label { key: Word, test: Test },
     Model(Pattern),
     All(Vec<Condition>),
     Any(Vec<Condition>),
@@ -39,9 +39,9 @@ enum Kind {
     Function(Arc<dyn Fn(&Call) -> bool + Send + Sync>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Test {
-    In(Vec<SmolStr>),
+    In(Vec<Word>),
     Exists,
 }
 
@@ -51,7 +51,7 @@ impl Condition {
     pub fn holds(&self, call: &Call) -> bool {
         match &self.0 {
             Kind::Label { key, test: Test::In(values) } => {
-                call.labels().of(key).is_some_and(|value| values.iter().any(|known| known == value))
+                call.labels().of(key).is_some_and(|value| values.contains(value))
             }
             Kind::Label { key, test: Test::Exists } => call.labels().of(key).is_some(),
             Kind::Model(pattern) => pattern.matches(call.model()),
@@ -123,13 +123,13 @@ impl LabelCondition {
 
     /// The label has one of these values.
     pub fn is_in<V: Into<SmolStr>>(self, values: impl IntoIterator<Item = V>) -> Condition {
-        let values = values.into_iter().map(Into::into).collect();
-        Condition(Kind::Label { key: Key::new(self.0), test: Test::In(values) })
+        let values = values.into_iter().map(Word::new).collect();
+        Condition(Kind::Label { key: Word::key(self.0), test: Test::In(values) })
     }
 
     /// The label is there, with any value.
     pub fn exists(self) -> Condition {
-        Condition(Kind::Label { key: Key::new(self.0), test: Test::Exists })
+        Condition(Kind::Label { key: Word::key(self.0), test: Test::Exists })
     }
 }
 
@@ -209,10 +209,19 @@ impl<'de> Deserialize<'de> for Condition {
     }
 }
 
+impl fmt::Debug for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::In(values) => f.debug_set().entries(values.iter().map(Word::text)).finish(),
+            Self::Exists => f.write_str("exists"),
+        }
+    }
+}
+
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Label { key, test } => write!(f, "label {} {test:?}", key.name()),
+            Kind::Label { key, test } => write!(f, "label {} {test:?}", key.text()),
             Kind::Model(pattern) => write!(f, "model {pattern:?}"),
             Kind::All(conditions) => f.debug_tuple("all").field(conditions).finish(),
             Kind::Any(conditions) => f.debug_tuple("any").field(conditions).finish(),

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use hashbrown::HashMap;
 use smol_str::SmolStr;
 
-use crate::{call::Call, claim::Unit, denial::DenialKind, window::Window};
+use crate::{call::Call, claim::Unit, denial::DenialKind, labels::Word, window::Window};
 
 /// A limit on a counter: for whom, of what, over which time, how much.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ type LimitFn = dyn Fn(&Call) -> Option<u64> + Send + Sync;
 pub(crate) enum LimitSource {
     /// One for all.
     Fixed(u64),
-    /// By value of the label, else the default, else none.
-    ByValue { limits: HashMap<SmolStr, u64>, default: Option<u64> },
+    /// By value of the label, else the default, else none. In the order of marks.
+    ByValue { limits: Vec<(Word, u64)>, default: Option<u64> },
     /// From the call; `None` is no limit.
     From(Arc<LimitFn>),
 }
@@ -54,17 +54,33 @@ impl Counted {
 }
 
 impl LimitSource {
+    /// By these values of the label, else the default.
+    pub(crate) fn by_value(limits: HashMap<SmolStr, u64>, default: Option<u64>) -> Self {
+        let limits = limits.into_iter().map(|(value, limit)| (Word::new(value), limit));
+        let mut limits: Vec<_> = limits.collect();
+        limits.sort_unstable_by_key(|(value, _)| value.mark());
+        Self::ByValue { limits, default }
+    }
+
     /// The limit for a call, `None` if it has none; `value` is that of the label
     /// that is counted.
-    pub(crate) fn of(&self, call: &Call, value: Option<&str>) -> Option<u64> {
+    #[inline]
+    pub(crate) fn of(&self, call: &Call, value: Option<&Word>) -> Option<u64> {
         match self {
             Self::Fixed(limit) => Some(*limit),
             Self::ByValue { limits, default } => {
-                value.and_then(|value| limits.get(value)).copied().or(*default)
+                value.and_then(|value| find(limits, value)).or(*default)
             }
             Self::From(function) => function(call),
         }
     }
+}
+
+/// The limit of one value.
+fn find(limits: &[(Word, u64)], value: &Word) -> Option<u64> {
+    let first = limits.partition_point(|(known, _)| known.mark() < value.mark());
+    let alike = limits.get(first..)?.iter().take_while(|(known, _)| known.mark() == value.mark());
+    alike.into_iter().find(|(known, _)| known == value).map(|(_, limit)| *limit)
 }
 
 impl fmt::Debug for LimitSource {

@@ -106,7 +106,7 @@ impl Default for PerUserBudget {
 
 impl IntoRule for PerUserBudget {
     fn into_step(mut self, _: Token) -> (SmolStr, Step) {
-        let by_value = LimitSource::ByValue { limits: self.limits, default: self.default };
+        let by_value = LimitSource::by_value(self.limits, self.default);
         self.counted.limit = self.from.unwrap_or(by_value);
         (self.counted.name.clone(), Step::Counted(self.counted))
     }

@@ -4,7 +4,7 @@
 //! has no room has changed nothing.
 
 use super::{
-    charges::{Charges, Place, Places, Plan},
+    charges::{Charges, Place, Plan},
     scopes::NONE,
     state::{State, before_the_end},
 };
@@ -29,7 +29,7 @@ impl State {
     pub(super) fn reserve(
         &mut self,
         ask: &Ask<'_>,
-        places: &mut Places,
+        places: &mut [Place],
         at: Timestamp,
     ) -> Option<Reservation> {
         let now = self.advance(at);
@@ -43,7 +43,7 @@ impl State {
 
     /// Finds every scope, and makes those of newcomers.
     #[inline]
-    pub(super) fn enter(&mut self, ask: &Ask<'_>, places: &mut Places) {
+    pub(super) fn enter(&mut self, ask: &Ask<'_>, places: &mut [Place]) {
         for (run, place) in ask.plan.charges.runs.iter().zip(places.iter_mut()) {
             let Some(value) = ask.values.get(usize::from(run.value)) else { continue };
             (place.slot, place.is_created) = match run.slot {

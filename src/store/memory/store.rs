@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     booking::Ask,
-    charges::{Place, Places, Plan},
+    charges::{Place, Plan},
     scopes::hash_of,
     state::State,
     sync::{Mutex, MutexGuard},
@@ -101,6 +101,9 @@ impl MemoryStore {
         self.lock().reserve_hold(hold, &hashes)
     }
 
+    /// On so many scopes a plan may book.
+    pub(crate) const MOST_RUNS: usize = 8;
+
     /// Looks up the charges of a policy's calls, once for all of them. `limits` are those
     /// known already.
     pub(crate) fn plan(&self, charges: &[Charge], limits: &[(CounterId, u64)]) -> Option<Plan> {
@@ -121,13 +124,14 @@ impl MemoryStore {
         at: Timestamp,
         lasts: u64,
     ) -> Option<Reservation> {
-        let mut places = Places::new();
-        for run in &plan.charges.runs {
+        let mut places = [Place::of(0); Self::MOST_RUNS];
+        let places = places.get_mut(..plan.charges.runs.len())?;
+        for (run, place) in plan.charges.runs.iter().zip(places.iter_mut()) {
             let value = values.get(usize::from(run.value)).copied().unwrap_or_default();
-            places.push(Place::of(hash_of(&self.hasher, value)));
+            place.hash = hash_of(&self.hasher, value);
         }
         let ask = Ask { plan, values, rooms, cost, lasts };
-        self.lock().reserve(&ask, &mut places, at)
+        self.lock().reserve(&ask, places, at)
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
