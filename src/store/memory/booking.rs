@@ -4,8 +4,7 @@
 //! has no room has changed nothing.
 
 use super::{
-    charges::{Charges, Place, Plan},
-    scopes::NONE,
+    charges::{Charges, Kind, Place},
     state::{State, before_the_end},
 };
 use crate::{clock::Timestamp, store::contract::Reservation};
@@ -13,7 +12,8 @@ use crate::{clock::Timestamp, store::contract::Reservation};
 /// What is asked for a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask<'a> {
-    pub(super) plan: &'a Plan,
+    /// The number of its charges.
+    pub(super) plan: u32,
     /// One for each scope, `""` for the workspace.
     pub(super) values: &'a [&'a str],
     /// For each charge, the most that may have been used before.
@@ -33,7 +33,6 @@ impl State {
         at: Timestamp,
     ) -> Option<Reservation> {
         let now = self.advance(at);
-        self.enter(ask, places);
         if self.has_room(ask, places, now) {
             return Some(self.book(ask, places, now));
         }
@@ -41,49 +40,39 @@ impl State {
         None
     }
 
-    /// Finds every scope, and makes those of newcomers.
+    /// Finds every scope, making those of newcomers, and says whether every counter has
+    /// room.
     #[inline]
-    pub(super) fn enter(&mut self, ask: &Ask<'_>, places: &mut [Place]) {
-        for (run, place) in ask.plan.charges.runs.iter().zip(places.iter_mut()) {
-            let Some(value) = ask.values.get(usize::from(run.value)) else { continue };
-            (place.slot, place.is_created) = match run.slot {
-                NONE => self.scopes.enter(run.family, value, place.hash),
-                workspace => (workspace, false),
-            };
-        }
-    }
-
-    /// Whether every counter has room.
-    #[inline]
-    pub(super) fn has_room(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> bool {
-        if has_sharers(places) {
-            return self.has_shared_room(ask, places, now);
-        }
+    pub(super) fn has_room(&mut self, ask: &Ask<'_>, places: &mut [Place], now: u64) -> bool {
+        let Self { scopes, plans, .. } = self;
         let mut rooms = ask.rooms.iter();
-        for (run, place) in ask.plan.charges.runs.iter().zip(places) {
-            let counters = self.scopes.at(place.slot).counters();
-            for (one, room) in run.booked.iter().zip(&mut rooms) {
+        let mut has_room = true;
+        for (run, place) in plans.at(ask.plan).runs.iter().zip(places.iter_mut()) {
+            place.enter(scopes, run, ask.values);
+            let counters = scopes.at(place.slot).counters();
+            for one in &run.booked {
+                let Some(room) = rooms.next() else { return false };
                 // A counter that is not there yet has all the room there is.
                 let Some(counter) = counters.get_mut(one.column as usize) else { continue };
                 counter.roll(now);
-                if counter.used() > *room {
-                    return false;
-                }
+                has_room &= counter.used() <= *room;
             }
         }
-        true
+        if has_sharers(places) { self.has_shared_room(ask, places, now) } else { has_room }
     }
 
     /// The same where two of the call's values have one scope: each has to leave room
     /// for what the other books there.
     #[cold]
     fn has_shared_room(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> bool {
-        (0..ask.plan.charges.len()).zip(ask.rooms).all(|(charge, room)| {
+        let Self { scopes, plans, .. } = self;
+        let charges = &*plans.at(ask.plan);
+        (0..charges.len()).zip(ask.rooms).all(|(charge, room)| {
             let charge = charge as u8; // there are no more than 256
-            let Some((run, one)) = ask.plan.charges.at(charge) else { return false };
+            let Some((run, one)) = charges.at(charge) else { return false };
             let Some(place) = places.get(run) else { return false };
-            let (used, _) = self.scopes.used(place.slot, one.column, now);
-            let beside = beside(&ask.plan.charges, places, charge, ask.cost);
+            let (used, _) = scopes.used(place.slot, one.column, now);
+            let beside = beside(charges, places, charge, ask.cost);
             beside.and_then(|beside| used.checked_add(beside)).is_some_and(|used| used <= *room)
         })
     }
@@ -91,25 +80,28 @@ impl State {
     /// Books what has room. The counters are up to date.
     #[inline]
     pub(super) fn book(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> Reservation {
-        let Self { scopes, meanings, held, .. } = self;
+        let Self { scopes, meanings, held, plans, .. } = self;
         let deadline = before_the_end(Timestamp::from_nanos(now.saturating_add(ask.lasts)));
         let cost = ask.cost;
         let (reservation, record) = held.open(deadline);
-        (record.plan, record.cost, record.at) = (ask.plan.number, cost, now);
-        for (run, place) in ask.plan.charges.runs.iter().zip(places) {
+        (record.plan, record.cost, record.at) = (ask.plan, cost, now);
+        record.slots.extend(places.iter().map(|place| place.slot));
+        for (run, place) in plans.at(ask.plan).runs.iter_mut().zip(places) {
             let scope = scopes.at(place.slot);
             scope.held_by += 1;
             scope.ensure(run.columns);
-            record.slots.push(place.slot);
             let counters = scope.counters();
-            for one in &run.booked {
+            for one in &mut run.booked {
                 let Some(counter) = counters.get_mut(one.column as usize) else { continue };
-                let meaning = meanings.at(one.counter);
-                if one.is_cost {
-                    counter.reserve(meaning.horizon.until(now), cost);
-                } else {
-                    record.untils.push(counter.add(meaning.until(now, counter), 1));
-                }
+                let until = match one.kind {
+                    Kind::Cost => {
+                        counter.reserve(one.horizon.until(now), cost);
+                        continue;
+                    }
+                    Kind::Calls => one.horizon.until(now),
+                    Kind::Times => meanings.at(one.counter).until(now, counter),
+                };
+                record.untils.push(counter.add(until, 1));
             }
         }
         self.look_at(deadline);

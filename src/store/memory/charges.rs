@@ -3,12 +3,11 @@
 //! It depends on a policy's rules and not on the call, so there are few different
 //! ones, and each is looked up once and then known by its number.
 
-use std::sync::Arc;
-
 use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::{
+    horizon::Horizon,
     meaning::Meanings,
     scopes::{NONE, Scopes},
 };
@@ -16,7 +15,7 @@ use crate::store::contract::{Charge, CounterId, StoreError};
 
 /// Charges, those next to each other on one scope together.
 #[derive(Debug, Default)]
-pub(crate) struct Charges {
+pub(super) struct Charges {
     pub(super) runs: Vec<Run>,
 }
 
@@ -38,14 +37,25 @@ pub(super) struct Run {
 pub(super) struct Booked {
     pub(super) counter: CounterId,
     pub(super) column: u32,
-    pub(super) is_cost: bool,
+    pub(super) kind: Kind,
+    /// The counter's own, so that a booking need not look for it.
+    pub(super) horizon: Horizon,
+}
+
+/// What a counter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Cost,
+    Calls,
+    /// Calls, perhaps each for itself.
+    Times,
 }
 
 impl Booked {
     /// How much is booked for a call of this cost.
     #[inline]
     pub(super) fn amount(&self, cost: u64) -> u64 {
-        if self.is_cost { cost } else { 1 }
+        if self.kind == Kind::Cost { cost } else { 1 }
     }
 }
 
@@ -64,8 +74,13 @@ impl Charges {
             if found.runs.iter().find(of_value).is_some_and(|run| run.family != meaning.family) {
                 return Err(senseless("one value for counters of different labels"));
             }
-            let (column, is_cost) = (meaning.column, meaning.is_cost);
-            let booked = Booked { counter: charge.counter, column, is_cost };
+            let (column, horizon) = (meaning.column, meaning.horizon);
+            let kind = match (meaning.is_cost, horizon.slides()) {
+                (true, _) => Kind::Cost,
+                (false, true) => Kind::Times,
+                (false, false) => Kind::Calls,
+            };
+            let booked = Booked { counter: charge.counter, column, kind, horizon };
             match found.runs.last_mut().filter(|run| run.value == charge.value) {
                 Some(run) => {
                     run.columns = run.columns.max(column + 1);
@@ -105,44 +120,44 @@ pub(super) fn senseless(what: &str) -> StoreError {
     StoreError::new(format!("the hold has {what}"))
 }
 
-/// Charges that were looked up, with their number.
+/// Charges that were looked up.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(super) number: u32,
-    pub(super) charges: Arc<Charges>,
+    /// For each run, which of the call's values has its scope.
+    pub(super) values: Vec<u8>,
 }
 
 /// All charges that were ever looked up.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
     numbers: HashMap<Box<[Charge]>, u32, DefaultHashBuilder>,
-    list: Vec<Arc<Charges>>,
+    list: Vec<Charges>,
 }
 
 impl Plans {
-    /// The plan of these charges.
+    /// The number of these charges.
     pub(super) fn of(
         &mut self,
         charges: &[Charge],
         meanings: &mut Meanings,
         scopes: &Scopes,
-    ) -> Result<Plan, StoreError> {
+    ) -> Result<u32, StoreError> {
         if let Some(number) = self.numbers.get(charges) {
-            let charges = Arc::clone(&self.list[*number as usize]);
-            return Ok(Plan { number: *number, charges });
+            return Ok(*number);
         }
-        let found = Arc::new(Charges::look_up(charges, meanings, scopes)?);
+        let found = Charges::look_up(charges, meanings, scopes)?;
         // There is no memory for four thousand million plans.
         let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.numbers.insert(charges.into(), number);
-        self.list.push(Arc::clone(&found));
-        Ok(Plan { number, charges: found })
+        self.list.push(found);
+        Ok(number)
     }
 
     /// The charges of a number that was given out.
     #[inline]
-    pub(super) fn at(&self, number: u32) -> &Charges {
-        &self.list[number as usize]
+    pub(super) fn at(&mut self, number: u32) -> &mut Charges {
+        &mut self.list[number as usize]
     }
 }
 
@@ -160,6 +175,17 @@ impl Place {
     #[inline]
     pub(super) fn of(hash: u64) -> Self {
         Self { hash, slot: NONE, is_created: false }
+    }
+
+    /// Finds the scope of a run, or makes it. It is the value's unless that is missing,
+    /// which the caller has seen to.
+    #[inline]
+    pub(super) fn enter(&mut self, scopes: &mut Scopes, run: &Run, values: &[&str]) {
+        (self.slot, self.is_created) = match (run.slot, values.get(usize::from(run.value))) {
+            (NONE, Some(value)) => scopes.enter(run.family, value, self.hash),
+            (NONE, None) => scopes.enter(run.family, "", self.hash),
+            (workspace, _) => (workspace, false),
+        };
     }
 }
 

@@ -146,18 +146,18 @@ impl Counter {
         }
     }
 
-    /// Ends a reservation of `amount` that is in the newest part and before its deadline,
-    /// and gives `refund` of it back.
+    /// Ends a reservation of `amount` in the part `until`, before its deadline, and gives
+    /// `refund` of it back.
     ///
-    /// Until its deadline nobody else takes from what a reservation holds, so the other
-    /// parts need not be asked how much of it is there.
+    /// Until its deadline nobody else takes from what a reservation holds. So where that
+    /// is the newest part, the others need not be asked how much of it is there.
     #[inline]
-    pub(super) fn end(&mut self, amount: u64, refund: u64) {
-        self.open = self.open.saturating_sub(amount);
-        // A total that hit the ceiling no longer knows how far above it was.
-        if self.used != u64::MAX {
-            self.used = self.used.saturating_sub(refund);
+    pub(super) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
+        if until != self.until || self.used == u64::MAX {
+            return self.close(until, now, amount, refund);
         }
+        self.open = self.open.saturating_sub(amount);
+        self.used = self.used.saturating_sub(refund);
     }
 
     /// Ends a reservation of `open` in the part `until`, if that still counts, and

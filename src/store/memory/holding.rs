@@ -23,8 +23,8 @@ impl State {
     ) -> Result<Reservation, ReserveError> {
         self.with_room(hold, hashes, |state, ask, places, now| {
             for limit in hold.limits {
-                if let Some((_, booked)) = ask.plan.charges.at(limit.charge) {
-                    state.meanings.widen(booked.counter, limit.limit);
+                if let Some(charge) = hold.charges.get(usize::from(limit.charge)) {
+                    state.meanings.widen(charge.counter, limit.limit);
                 }
             }
             state.book(ask, places, now)
@@ -47,28 +47,26 @@ impl State {
         then: impl FnOnce(&mut Self, &Ask<'_>, &[Place], u64) -> T,
     ) -> Result<T, ReserveError> {
         let now = self.advance(hold.at);
-        let plan = self
-            .plans
-            .of(hold.charges, &mut self.meanings, &self.scopes)
-            .map_err(ReserveError::Unavailable)?;
-        if plan.charges.values() > hold.values.len() {
+        let Self { plans, meanings, scopes, .. } = self;
+        let plan = plans.of(hold.charges, meanings, scopes).map_err(ReserveError::Unavailable)?;
+        let charges = &*plans.at(plan);
+        if charges.values() > hold.values.len() {
             let what = "a charge for a value that is not there";
             return Err(ReserveError::Unavailable(senseless(what)));
         }
-        let rooms = rooms(hold, plan.charges.len())?;
+        let rooms = rooms(hold, charges.len())?;
         let ask = Ask {
-            plan: &plan,
+            plan,
             values: hold.values,
-            rooms: rooms.as_deref().unwrap_or_default(),
+            rooms: &rooms,
             cost: hold.cost.as_nanos(),
             lasts: saturating_nanos(hold.deadline.since(hold.at)),
         };
         let hash = |value: u8| hashes.get(usize::from(value)).copied().unwrap_or_default();
         let mut places: Places =
-            plan.charges.runs.iter().map(|run| Place::of(hash(run.value))).collect();
-        self.enter(&ask, &mut places);
-        if rooms.is_none() || !self.has_room(&ask, &places, now) {
-            let refusal = self.refusal(hold, &plan.charges, &places, now);
+            charges.runs.iter().map(|run| Place::of(hash(run.value))).collect();
+        if !self.has_room(&ask, &mut places, now) || !is_possible(hold) {
+            let refusal = self.refusal(hold, plan, &places, now);
             self.leave(&places, now);
             return Err(ReserveError::Refused(refusal));
         }
@@ -76,20 +74,21 @@ impl State {
     }
 }
 
-/// For each charge, the most that may have been used before; `None` if a limit is below
-/// what is asked.
-fn rooms(hold: &Hold<'_>, charges: usize) -> Result<Option<SmallVec<[u64; 8]>>, ReserveError> {
+/// For each charge, the most that may have been used before, as far as its limits are
+/// not below what is asked.
+fn rooms(hold: &Hold<'_>, charges: usize) -> Result<SmallVec<[u64; 8]>, ReserveError> {
     let mut rooms = SmallVec::from_elem(u64::MAX, charges);
-    let mut all = true;
     for limit in hold.limits {
         let Some(room) = rooms.get_mut(usize::from(limit.charge)) else {
             let what = "a limit on a charge that is not there";
             return Err(ReserveError::Unavailable(senseless(what)));
         };
-        match limit.limit.checked_sub(limit.ask) {
-            Some(most) => *room = most.min(*room),
-            None => all = false,
-        }
+        *room = limit.limit.saturating_sub(limit.ask).min(*room);
     }
-    Ok(all.then_some(rooms))
+    Ok(rooms)
+}
+
+/// Whether no limit is below what is asked.
+fn is_possible(hold: &Hold<'_>) -> bool {
+    hold.limits.iter().all(|limit| limit.ask <= limit.limit)
 }

@@ -20,7 +20,7 @@ use crate::{clock::Timestamp, window::Window};
 const BUCKETS: u64 = 60;
 
 /// A window, and the current answer to "until when would it count?".
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Horizon {
     window: Window,
     /// The length of a sliding window, else 0.
@@ -51,16 +51,10 @@ impl Horizon {
         self.current.until
     }
 
-    /// Whether an amount booked at this time is in the newest part there is.
+    /// Until when an amount counts that was booked here at some time before.
     #[inline]
-    pub(super) fn is_newest(&self, at: u64) -> bool {
-        at >= self.current.from
-    }
-
-    /// Until when an amount counts that was booked at some time before.
-    #[inline(never)]
     pub(super) fn until_of(&self, at: u64) -> u64 {
-        if self.is_newest(at) { self.current.until } else { self.stretch(at).until }
+        if at >= self.current.from { self.current.until } else { self.stretch(at).until }
     }
 
     /// The same for a window of calls whose times are kept one by one.

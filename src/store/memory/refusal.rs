@@ -3,6 +3,7 @@
 use super::{
     booking::beside,
     charges::{Booked, Charges, Place},
+    scopes::Scopes,
     state::State,
 };
 use crate::{
@@ -17,11 +18,12 @@ impl State {
     pub(super) fn refusal(
         &mut self,
         hold: &Hold<'_>,
-        charges: &Charges,
+        plan: u32,
         places: &[Place],
         now: u64,
     ) -> Refusal {
         self.expire_due();
+        let charges = &*self.plans.at(plan);
         let mut first: Option<Refusal> = None;
         let mut retry = Retry::WhenInFlightSettles;
         for (index, limit) in hold.limits.iter().enumerate() {
@@ -35,28 +37,33 @@ impl State {
             }
             first.get_or_insert(Refusal { limit: index, used, reserved, retry });
             let most = ask.and_then(|ask| limit.limit.checked_sub(ask));
-            retry = later(retry, self.retry(most, booked, slot, now));
+            retry = later(retry, retry_after(&mut self.scopes, most, booked, slot, now));
         }
         let nothing = Refusal { limit: 0, used: 0, reserved: 0, retry };
         Refusal { retry, ..first.unwrap_or(nothing) }
     }
+}
 
-    /// When no more than `most` will be used.
-    fn retry(&mut self, most: Option<u64>, booked: Booked, slot: u32, now: u64) -> Retry {
-        let Some(most) = most else { return Retry::Never };
-        let (used, open) = self.scopes.used(slot, booked.column, now);
-        let horizon = &mut self.meanings.at(booked.counter).horizon;
-        if !horizon.slides() {
-            return match used - open.min(used) <= most {
-                true => Retry::WhenInFlightSettles,
-                false if horizon.is_calendar() => at(horizon.until(now)),
-                false => Retry::Never,
-            };
-        }
-        // Without a counter, there is nothing that could leave.
-        let counter = self.scopes.counter(slot, booked.column);
-        counter.map_or(Retry::Never, |counter| at(counter.falls_to(most)))
+/// When no more than `most` will be used.
+fn retry_after(
+    scopes: &mut Scopes,
+    most: Option<u64>,
+    mut booked: Booked,
+    slot: u32,
+    now: u64,
+) -> Retry {
+    let Some(most) = most else { return Retry::Never };
+    let (used, open) = scopes.used(slot, booked.column, now);
+    if !booked.horizon.slides() {
+        return match used - open.min(used) <= most {
+            true => Retry::WhenInFlightSettles,
+            false if booked.horizon.is_calendar() => at(booked.horizon.until(now)),
+            false => Retry::Never,
+        };
     }
+    // Without a counter, there is nothing that could leave.
+    let counter = scopes.counter(slot, booked.column);
+    counter.map_or(Retry::Never, |counter| at(counter.falls_to(most)))
 }
 
 /// The counter and the slot a limit is about.

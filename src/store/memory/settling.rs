@@ -1,6 +1,6 @@
 //! How a reservation ends: settled, released or expired; and corrections by hand.
 
-use super::{counter::Counter, held::Record, horizon::Horizon, scopes::NONE, state::State};
+use super::{charges::Kind, counter::Counter, held::Record, scopes::NONE, state::State};
 use crate::{
     clock::Timestamp,
     store::contract::{Adjustment, Reservation},
@@ -10,28 +10,24 @@ impl State {
     /// Replaces what is reserved by what the call cost; calls stay counted.
     pub(super) fn settle(&mut self, reservation: Reservation, cost: u64, at: Timestamp) {
         let now = self.advance(at);
-        let Self { held, plans, scopes, meanings, .. } = self;
+        let Self { held, plans, scopes, .. } = self;
         let Some(record) = held.find(reservation) else { return };
         let reserved = record.cost;
         let (refund, over) = (reserved.saturating_sub(cost), cost.saturating_sub(reserved));
-        for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
+        for (run, slot) in plans.at(record.plan).runs.iter_mut().zip(&record.slots) {
             let scope = scopes.at(*slot);
             scope.held_by -= 1;
             let counters = scope.counters();
-            for one in &run.booked {
-                if !one.is_cost {
-                    continue;
-                }
+            for one in run.booked.iter_mut().filter(|one| one.kind == Kind::Cost) {
                 let Some(counter) = counters.get_mut(one.column as usize) else { continue };
-                let horizon = &mut meanings.at(one.counter).horizon;
-                if horizon.is_newest(record.at) && !record.expired {
-                    counter.end(reserved, refund);
-                } else {
-                    let open = if record.expired { 0 } else { reserved };
-                    counter.close(horizon.until_of(record.at), now, open, refund);
+                let until = one.horizon.until_of(record.at);
+                match record.expired {
+                    false => counter.end(until, now, reserved, refund),
+                    true => counter.close(until, now, 0, refund),
                 }
                 if over > 0 {
-                    book_overrun(horizon, counter, record.at, over, now);
+                    let until = if one.horizon.slides() { one.horizon.until(now) } else { until };
+                    book_overrun(counter, until, over, now);
                 }
             }
         }
@@ -41,7 +37,7 @@ impl State {
     /// Gives everything back, calls included.
     pub(super) fn release(&mut self, reservation: Reservation, at: Timestamp) {
         let now = self.advance(at);
-        let Self { held, plans, scopes, meanings, .. } = self;
+        let Self { held, plans, scopes, .. } = self;
         let Some(record) = held.find(reservation) else { return };
         let mut untils = record.untils.iter();
         for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
@@ -50,8 +46,8 @@ impl State {
             let counters = scope.counters();
             for one in &run.booked {
                 let Some(counter) = counters.get_mut(one.column as usize) else { continue };
-                if one.is_cost {
-                    let until = meanings.at(one.counter).horizon.until_of(record.at);
+                if one.kind == Kind::Cost {
+                    let until = one.horizon.until_of(record.at);
                     let open = if record.expired { 0 } else { record.cost };
                     counter.close(until, now, open, record.cost);
                 } else if let Some(until) = untils.next() {
@@ -64,11 +60,11 @@ impl State {
 
     /// Counts every reservation whose deadline is reached as settled.
     pub(super) fn expire(&mut self, now: u64) {
-        let Self { held, plans, scopes, meanings, .. } = self;
+        let Self { held, plans, scopes, .. } = self;
         held.expire(now, |record: &Record| {
             for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
-                for one in run.booked.iter().filter(|one| one.is_cost) {
-                    let until = meanings.at(one.counter).horizon.until_of(record.at);
+                for one in run.booked.iter().filter(|one| one.kind == Kind::Cost) {
+                    let until = one.horizon.until_of(record.at);
                     if let Some(counter) = scopes.counter(*slot, one.column) {
                         counter.close(until, now, record.cost, 0);
                     }
@@ -108,8 +104,7 @@ impl State {
 /// A period is charged for the calls that began in it; a sliding window takes an
 /// overrun when it becomes known.
 #[cold]
-fn book_overrun(horizon: &mut Horizon, counter: &mut Counter, at: u64, over: u64, now: u64) {
-    let until = if horizon.slides() { horizon.until(now) } else { horizon.until_of(at) };
+fn book_overrun(counter: &mut Counter, until: u64, over: u64, now: u64) {
     if until > now {
         counter.roll(now);
         counter.add(until, over);

@@ -110,7 +110,9 @@ impl MemoryStore {
         let mut state = self.lock();
         limits.iter().for_each(|(counter, limit)| state.meanings.widen(*counter, *limit));
         let State { meanings, scopes, plans, .. } = &mut *state;
-        plans.of(charges, meanings, scopes).ok()
+        let number = plans.of(charges, meanings, scopes).ok()?;
+        let values = plans.at(number).runs.iter().map(|run| run.value).collect();
+        Some(Plan { number, values })
     }
 
     /// Reserves what a plan books. `None` if there is no room: a hold tells why.
@@ -125,12 +127,12 @@ impl MemoryStore {
         lasts: u64,
     ) -> Option<Reservation> {
         let mut places = [Place::of(0); Self::MOST_RUNS];
-        let places = places.get_mut(..plan.charges.runs.len())?;
-        for (run, place) in plan.charges.runs.iter().zip(places.iter_mut()) {
-            let value = values.get(usize::from(run.value)).copied().unwrap_or_default();
+        let places = places.get_mut(..plan.values.len())?;
+        for (index, place) in plan.values.iter().zip(places.iter_mut()) {
+            let value = values.get(usize::from(*index)).copied().unwrap_or_default();
             place.hash = hash_of(&self.hasher, value);
         }
-        let ask = Ask { plan, values, rooms, cost, lasts };
+        let ask = Ask { plan: plan.number, values, rooms, cost, lasts };
         self.lock().reserve(&ask, places, at)
     }
 
