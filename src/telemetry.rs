@@ -10,7 +10,7 @@ use crate::{
     denial::Denial,
     error::Error,
     labels::LabelError,
-    provider::Observed,
+    provider::Told,
     settled::Settled,
     store::StoreError,
     usage::Usage,
@@ -85,17 +85,17 @@ pub(crate) fn not_sent(error: &Error) {
 
 /// A call has settled.
 #[inline(always)]
-pub(crate) fn settled(span: &Span, provider: &Provider, seen: &Observed, settled: &Settled) {
+pub(crate) fn settled(span: &Span, provider: &Provider, told: Told<'_>, settled: &Settled) {
     if is_heard() {
-        tell_settled(span, provider, seen, settled);
+        tell_settled(span, provider, told, settled);
     }
 }
 
 #[inline(never)]
-fn tell_settled(span: &Span, provider: &Provider, seen: &Observed, settled: &Settled) {
+fn tell_settled(span: &Span, provider: &Provider, told: Told<'_>, settled: &Settled) {
     if !span.is_disabled() {
-        if let Some(model) = &seen.model {
-            span.record("gen_ai.response.model", model.as_str());
+        if let Some(model) = told.model {
+            span.record("gen_ai.response.model", model);
         }
         if let Some(usage) = &settled.usage {
             span.record("gen_ai.usage.input_tokens", usage.input_tokens);

@@ -5,7 +5,7 @@ use crate::{
     call::{Call, Provider},
     clock::Timestamp,
     price::{Entry, EntryId, Price, Region, Tier},
-    provider::Observed,
+    provider::Told,
     usage::Usage,
     usd::Usd,
 };
@@ -42,8 +42,8 @@ impl Priced {
 
     /// The tier of a response that may not say: a discount has to be said, a
     /// surcharge was asked for.
-    fn tier(&self, observed: &Observed) -> Tier {
-        match (observed.service_tier.as_deref(), self.tier) {
+    fn tier(&self, told: Option<&str>) -> Tier {
+        match (told, self.tier) {
             (Some(name), _) => Tier::named(name),
             (None, Tier::Batch | Tier::Flex | Tier::Scale) => Tier::Default,
             (None, asked) => asked,
@@ -60,24 +60,24 @@ impl Inner {
         &self,
         priced: &Priced,
         provider: &Provider,
-        observed: &Observed,
-        usage: &Usage,
+        told: Told<'_>,
     ) -> Option<Usd> {
+        let usage = told.usage?;
         let book = self.prices.get(priced.version as usize);
-        let answered = observed.model.as_deref().map(|model| book.find(provider, model));
+        let answered = told.model.map(|model| book.find(provider, model));
         let reserved = priced.entry.map(|id| book.entry(id));
         let entry = match answered {
             Some(Some(id)) => Some(book.entry(id)),
             Some(None) | None => reserved,
         };
-        if observed.contradictory
+        if told.contradictory
             || !usage.is_consistent()
             || is_absurd(usage, priced.choices.into(), entry)
         {
             return None;
         }
         let searches = usage.web_searches.max(priced.searches.into());
-        let tier = priced.tier(observed);
+        let tier = priced.tier(told.service_tier);
         let cost = |price: &Price| price.cost_with(usage, searches, tier, Region::default());
         let assumed = match &self.settings.unknown_price {
             UnknownPrice::Assume(price) => Some(cost(price)),

@@ -12,7 +12,7 @@ use crate::{
     denial::Denial,
     error::BoxError,
     meter::Meter,
-    provider::{Format, Observed},
+    provider::{Format, Observed, Told},
     store::Reservation,
     telemetry,
     usage::Usage,
@@ -203,26 +203,25 @@ impl Permit {
     /// Settles to the cost of this usage. Usage that contradicts itself or is
     /// absurdly large settles to the estimate.
     pub fn settle(mut self, usage: &Usage) {
-        let told = Observed { usage: Some(*usage), ..Observed::nothing() };
-        self.end(End::Complete, &told);
+        self.end(End::Complete, Told { usage: Some(usage), ..Told::default() });
     }
 
     /// Settles to the estimate: the call was made, and its usage is not known. After a
     /// status that is not billed, told by [`answered`](Self::answered), that is nothing.
     pub fn settle_estimate(mut self) {
-        self.end(End::Complete, &Observed::nothing());
+        self.end(End::Complete, Told::default());
     }
 
     /// Gives everything back: nothing was sent.
     pub fn release(mut self) {
-        self.end(End::NotSent, &Observed::nothing());
+        self.end(End::NotSent, Told::default());
     }
 
     /// Settles a call whose service failed: nothing, if the error proves that
     /// nothing was sent, else what the policy says of ambiguous failures.
     pub fn failed(mut self, error: &BoxError) {
         let not_sent = self.phase == Phase::Held || self.policy.settings.is_nothing_sent(error);
-        self.end(if not_sent { End::NotSent } else { End::Failed }, &Observed::nothing());
+        self.end(if not_sent { End::NotSent } else { End::Failed }, Told::default());
     }
 }
 
@@ -241,15 +240,15 @@ impl Meter for Permit {
     }
 
     fn complete(mut self, told: &Observed) {
-        self.end(End::Complete, told);
+        self.end(End::Complete, told.told());
     }
 
     fn fail(mut self, told: &Observed) {
-        self.end(End::Broken, told);
+        self.end(End::Broken, told.told());
     }
 
     fn abandon(mut self, told: &Observed) {
-        self.end(End::Broken, told);
+        self.end(End::Broken, told.told());
     }
 }
 
@@ -262,7 +261,7 @@ impl Drop for Permit {
             Phase::Held => End::NotSent,
             Phase::Sent | Phase::Answered(_) => End::Broken,
         };
-        self.end(end, &Observed::nothing());
+        self.end(end, Told::default());
     }
 }
 

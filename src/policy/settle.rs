@@ -3,7 +3,7 @@
 use super::{OnAbandoned, OnAmbiguous, Permit, permit::Phase};
 use crate::{
     clock::Timestamp,
-    provider::Observed,
+    provider::Told,
     settled::{Settled, SettledHow},
     telemetry,
     usd::Usd,
@@ -44,7 +44,7 @@ fn billing(phase: Phase) -> Billing {
 
 impl Permit {
     /// Settles, the first time it is called, by what the response has told.
-    pub(super) fn end(&mut self, end: End, told: &Observed) {
+    pub(super) fn end(&mut self, end: End, told: Told<'_>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
@@ -63,7 +63,7 @@ impl Permit {
         self.report(cost, how, told);
         // Events come last: a subscriber is code of others.
         if actual.is_none() && (told.usage.is_some() || told.contradictory) {
-            self.span().in_scope(|| telemetry::unbelievable(told.usage.as_ref()));
+            self.span().in_scope(|| telemetry::unbelievable(told.usage));
         }
     }
 
@@ -95,13 +95,12 @@ impl Permit {
     }
 
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
-    fn actual(&self, told: &Observed) -> Option<Usd> {
-        let usage = told.usage.as_ref()?;
-        self.policy.actual_cost(&self.priced, &self.provider, told, usage)
+    fn actual(&self, told: Told<'_>) -> Option<Usd> {
+        self.policy.actual_cost(&self.priced, &self.provider, told)
     }
 
     #[inline]
-    fn report(&self, cost: Usd, how: SettledHow, told: &Observed) {
+    fn report(&self, cost: Usd, how: SettledHow, told: Told<'_>) {
         self.policy.tally.count_settled(how);
         if self.receipt().is_some() || telemetry::is_heard() {
             self.tell_settled(cost, how, told);
@@ -109,8 +108,8 @@ impl Permit {
     }
 
     #[inline(never)]
-    fn tell_settled(&self, cost: Usd, how: SettledHow, told: &Observed) {
-        let settled = Settled { cost, reserved: self.reserved, how, usage: told.usage };
+    fn tell_settled(&self, cost: Usd, how: SettledHow, told: Told<'_>) {
+        let settled = Settled { cost, reserved: self.reserved, how, usage: told.usage.copied() };
         if let Some(receipt) = self.receipt() {
             receipt.settle(settled);
             if let Some(on_settled) = &self.policy.settings.on_settled {

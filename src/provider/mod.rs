@@ -30,4 +30,4 @@ pub use route::{Route, Routes};
 
 pub(crate) use format::{Reading, read};
 pub(crate) use layout::{Edits, prepare};
-pub(crate) use observe::{EventKind, Observer};
+pub(crate) use observe::{EventKind, Observer, Told};

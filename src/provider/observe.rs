@@ -33,6 +33,15 @@ pub struct Observed {
     pub contradictory: bool,
 }
 
+/// The same at a glance, as far as it matters to a price.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told<'a> {
+    pub(crate) usage: Option<&'a Usage>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) service_tier: Option<&'a str>,
+    pub(crate) contradictory: bool,
+}
+
 /// What an event of a stream was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventKind {
@@ -118,6 +127,16 @@ impl Observer {
 
 /// How a dialect writes down what it has read.
 impl Observed {
+    /// What of it matters to a price.
+    pub(crate) fn told(&self) -> Told<'_> {
+        Told {
+            usage: self.usage.as_ref(),
+            model: self.model.as_deref(),
+            service_tier: self.service_tier.as_deref(),
+            contradictory: self.contradictory,
+        }
+    }
+
     /// A response that has told nothing.
     pub(crate) const fn nothing() -> Self {
         Self { usage: None, model: None, service_tier: None, is_final: false, contradictory: false }

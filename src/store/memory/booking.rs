@@ -5,6 +5,7 @@
 
 use super::{
     charges::{Charges, Kind, Place},
+    held::Record,
     state::{State, before_the_end},
 };
 use crate::{clock::Timestamp, store::contract::Reservation};
@@ -85,11 +86,12 @@ impl State {
         let cost = ask.cost;
         let (reservation, record) = held.open(deadline);
         (record.plan, record.cost, record.at) = (ask.plan, cost, now);
-        record.slots.extend(places.iter().map(|place| place.slot));
+        let (mut untils, mut calls) = ([0; Record::FEW], 0);
         for (run, place) in plans.at(ask.plan).runs.iter_mut().zip(places) {
             let scope = scopes.at(place.slot);
             scope.held_by += 1;
             scope.ensure(run.columns);
+            record.slots.push(place.slot);
             let counters = scope.counters();
             for one in &mut run.booked {
                 let Some(counter) = counters.get_mut(one.column as usize) else { continue };
@@ -101,9 +103,15 @@ impl State {
                     Kind::Calls => one.horizon.until(now),
                     Kind::Times => meanings.at(one.counter).until(now, counter),
                 };
-                record.untils.push(counter.add(until, 1));
+                let until = counter.add(until, 1);
+                match untils.get_mut(calls) {
+                    Some(place) => *place = until,
+                    None => record.more_untils.push(until),
+                }
+                calls += 1;
             }
         }
+        record.untils = untils;
         self.look_at(deadline);
         reservation
     }

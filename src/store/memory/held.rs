@@ -28,8 +28,15 @@ pub(super) struct Record {
     pub(super) at: u64,
     /// On which scope, for each run of the plan.
     pub(super) slots: SmallVec<[u32; 4]>,
-    /// In which part, for each counter of calls.
-    pub(super) untils: SmallVec<[u64; 4]>,
+    /// In which part, for each counter of calls; what has no place here is in the list
+    /// behind.
+    pub(super) untils: [u64; Self::FEW],
+    pub(super) more_untils: Vec<u64>,
+}
+
+impl Record {
+    /// As many counters of calls as policies have, or more.
+    pub(super) const FEW: usize = 4;
 }
 
 /// All reservations, by number.
@@ -87,7 +94,7 @@ impl Held {
         let was_open = !record.expired;
         record.tag = 0;
         record.slots.clear();
-        record.untils.clear();
+        record.more_untils.clear();
         let slot = reservation.key as u32;
         if was_open {
             self.deadlines[slot as usize] = u64::MAX;

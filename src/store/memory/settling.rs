@@ -39,7 +39,7 @@ impl State {
         let now = self.advance(at);
         let Self { held, plans, scopes, .. } = self;
         let Some(record) = held.find(reservation) else { return };
-        let mut untils = record.untils.iter();
+        let mut untils = record.untils.iter().chain(&record.more_untils);
         for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
             let scope = scopes.at(*slot);
             scope.held_by -= 1;
