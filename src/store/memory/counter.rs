@@ -105,6 +105,20 @@ impl Counter {
         self.leaves = oldest.map_or(self.until, |part| part.until);
     }
 
+    /// Whether no more than `room` is used and `amount` can be added and taken back.
+    #[inline]
+    pub(super) fn has_room(&self, room: u64, amount: u64) -> bool {
+        self.used <= room && self.used.checked_add(amount).is_some()
+    }
+
+    /// Takes back what was booked last of all, in the newest part. An empty part that is
+    /// left is no harm: the next one takes its place.
+    #[cold]
+    pub(super) fn take_back(&mut self, open: u64, used: u64) {
+        self.open = self.open.saturating_sub(open);
+        self.used = self.used.saturating_sub(used);
+    }
+
     /// Reserves `amount` in the part that counts until `until`. Call
     /// [`roll`](Self::roll) before.
     #[inline]

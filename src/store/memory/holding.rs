@@ -65,7 +65,8 @@ impl State {
         let hash = |value: u8| hashes.get(usize::from(value)).copied().unwrap_or_default();
         let mut places: Places =
             charges.runs.iter().map(|run| Place::of(hash(run.value))).collect();
-        if !self.has_room(&ask, &mut places, now) || !is_possible(hold) {
+        self.enter(&ask, &mut places);
+        if !self.has_room(&ask, &places, now) || !is_possible(hold) {
             let refusal = self.refusal(hold, plan, &places, now);
             self.leave(&places, now);
             return Err(ReserveError::Refused(refusal));
