@@ -6,7 +6,7 @@
 
 use smol_str::SmolStr;
 
-use super::openai_chat_usage;
+use super::openai::chat_usage;
 use crate::{
     extract::{Extractor, Found, Wanted},
     usage::Usage,
@@ -68,10 +68,11 @@ pub(crate) struct Observer {
 impl Observer {
     /// For OpenAI's chat completions and what is compatible with them.
     pub(crate) fn openai_chat() -> Self {
-        Self::new(&openai_chat_usage::DIALECT)
+        Self::new(&chat_usage::DIALECT)
     }
 
-    fn new(dialect: &'static Dialect) -> Self {
+    /// For what is written in this dialect.
+    pub(super) fn new(dialect: &'static Dialect) -> Self {
         Self {
             dialect,
             extractor: Extractor::new(dialect.wanted),

@@ -39,7 +39,7 @@ pub(super) struct Exception {
 }
 
 /// Every kind that a format reads.
-pub(super) const KINDS: &[Kind] = &[openai::CHAT];
+pub(super) const KINDS: &[Kind] = &[openai::CHAT, openai::RESPONSES, openai::EMBEDDINGS];
 
 /// Kinds on record, for a word about those that are not in [`KINDS`].
 pub(super) const RECORDED: [&str; 5] = [

@@ -30,6 +30,43 @@ pub(super) const CHAT: Kind = Kind {
     priced_otherwise: &[],
 };
 
+pub(super) const RESPONSES: Kind = Kind {
+    name: "openai.responses",
+    format: Format::OpenAiResponses,
+    messages: |request| {
+        let items = request["input"].as_array().map_or(1, Vec::len);
+        items as u64 + u64::from(request["instructions"].is_string())
+    },
+    reported: responses_usage,
+    count: (173, 124),
+    read_otherwise: &[],
+    priced: 170,
+    priced_otherwise: &[],
+};
+
+pub(super) const EMBEDDINGS: Kind = Kind {
+    name: "openai.embeddings",
+    format: Format::OpenAiEmbeddings,
+    messages: |request| request["input"].as_array().map_or(1, Vec::len) as u64,
+    reported: |usage| Usage::tokens(count(usage, "/prompt_tokens"), 0),
+    count: (69, 0),
+    read_otherwise: &[],
+    priced: 14,
+    priced_otherwise: &[],
+};
+
+fn responses_usage(usage: &Value) -> Usage {
+    let count = |path: &str| count(usage, path);
+    Usage {
+        input_tokens: count("/input_tokens"),
+        cached_input_tokens: count("/input_tokens_details/cached_tokens"),
+        cache_write_tokens: count("/input_tokens_details/cache_write_tokens"),
+        output_tokens: count("/output_tokens"),
+        reasoning_tokens: count("/output_tokens_details/reasoning_tokens"),
+        ..Usage::default()
+    }
+}
+
 fn chat_usage(usage: &Value) -> Usage {
     let count = |path: &str| count(usage, path);
     Usage {

@@ -90,11 +90,22 @@ async fn check(kind: &'static Kind) {
     assert_eq!(agreed, kind.priced, "{}", kind.name);
 }
 
-/// A decimal of any length, to the nano-dollar above.
+/// A decimal as Python writes it (`0.0025`, `8E-7`), to the nano-dollar above.
 fn rounded_up(decimal: &str) -> Usd {
-    let (whole, decimals) = decimal.split_once('.').unwrap_or((decimal, "0"));
-    let (kept, rest) = decimals.split_at(decimals.len().min(9));
-    let rest_counts = rest.bytes().any(|digit| digit != b'0');
-    let kept: Usd = format!("{whole}.{kept}").parse().unwrap();
-    kept.saturating_add(Usd::nanos(rest_counts.into()))
+    let (number, exponent) = decimal.split_once('E').unwrap_or((decimal, "0"));
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    let digits: u128 = format!("{whole}{decimals}").parse().unwrap();
+    let nanos = 9 + exponent.parse::<i32>().unwrap() - decimals.len() as i32;
+    let scale = 10u128.pow(nanos.unsigned_abs());
+    let nanos = if nanos < 0 { digits.div_ceil(scale) } else { digits * scale };
+    Usd::nanos(nanos.try_into().unwrap())
+}
+
+#[test]
+fn decimals_are_rounded_up() {
+    for (decimal, nanos) in
+        [("0.0025", 2_500_000), ("8E-7", 800), ("1.5E-9", 2), ("3", 3_000_000_000), ("0E-10", 0)]
+    {
+        assert_eq!(rounded_up(decimal), Usd::nanos(nanos), "{decimal}");
+    }
 }
