@@ -164,7 +164,8 @@ impl Routes {
             false => (Provider::known(known.provider), known.output_key),
         };
         let understands = known.asks_usage && !(name == Provider::AZURE && is_of_old(uri));
-        let output_key = if path::has_no_maximum(path) { OutputKey::None } else { output_key };
+        let is_without = format == Format::OpenAiResponses && path::has_no_maximum(path);
+        let output_key = if is_without { OutputKey::None } else { output_key };
         Endpoint {
             format,
             provider: provider.cloned().unwrap_or(name),

@@ -20,3 +20,6 @@ mod numbered;
 mod prompt;
 mod tools;
 mod totals;
+
+#[cfg(test)]
+mod tests;
