@@ -80,6 +80,31 @@ async fn a_stream_of_a_response_passes_as_it_is_and_settles_at_its_last_event() 
 }
 
 #[tokio::test]
+async fn searches_cost_what_was_searched_and_one_where_that_is_not_told() {
+    let answer = |told: &str| {
+        format!(
+            r#"{{"model":"gpt-4o","usage":{{"input_tokens":1000,"output_tokens":0}},
+            "tool_usage":{told}}}"#
+        )
+    };
+    let search = r#","tools":[{"type":"web_search"}]"#;
+    let stored = r#","previous_response_id":"resp_1""#;
+    // 1,000 tokens at $2.50 a million, and a cent for each search
+    for (members, told, cost) in [
+        (search, r#"{"web_search":{"num_requests":0}}"#, "0.0025"),
+        (search, r#"{"web_search":{"num_requests":3}}"#, "0.0325"),
+        (search, "null", "0.0125"),
+        (stored, "null", "0.0025"),
+    ] {
+        let policy = policy().build().unwrap();
+        let client = client(&policy, &StandIn::saying(answer(told)));
+        let body = format!(r#"{{"model":"gpt-4o","input":"Hi"{members}}}"#);
+        send(&client, post_to(RESPONSES, body)).await.unwrap();
+        assert_eq!(spent(&policy).await, usd(cost), "{members} {told}");
+    }
+}
+
+#[tokio::test]
 async fn a_response_that_fails_costs_what_it_used() {
     let events = "data: {\"type\":\"response.failed\",\"response\":{\"model\":\"gpt-4o\",\
         \"error\":{\"code\":\"server_error\"},\"usage\":{\"input_tokens\":1000,\"output_tokens\":0}}}\n\n";

@@ -75,7 +75,8 @@ impl Inner {
         {
             return None;
         }
-        let usage = Usage { web_searches: usage.web_searches.max(priced.searches), ..*usage };
+        let unseen = if observed.tells_searches() { 0 } else { priced.searches };
+        let usage = Usage { web_searches: usage.web_searches.max(unseen), ..*usage };
         let tier = priced.tier(observed);
         let cost = |price: &Price| price.cost(&usage, tier, Region::default());
         let assumed = match &self.settings.unknown_price {

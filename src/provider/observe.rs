@@ -31,6 +31,8 @@ pub struct Observed {
     /// their whole, a key given twice. [`usage`](Self::usage) is then what was told
     /// before, a floor and not the truth; the call settles at its estimate.
     pub contradictory: bool,
+    /// Whether the usage told last counts the provider's searches, be it none.
+    tells_searches: bool,
     news: bool,
 }
 
@@ -123,8 +125,20 @@ impl Observer {
     }
 }
 
+impl Observed {
+    /// Whether the provider's searches are in the usage, so that none need be assumed.
+    pub(crate) fn tells_searches(&self) -> bool {
+        self.tells_searches
+    }
+}
+
 /// How a dialect writes down what it has read.
 impl Observed {
+    /// Notes that the usage counts searches.
+    pub(super) fn tell_searches(&mut self) {
+        self.tells_searches = true;
+    }
+
     /// Takes a usage; `None` is one that makes no sense.
     pub(super) fn tell_usage(&mut self, told: Option<Usage>) {
         let contradictory = told.is_none();

@@ -1,7 +1,7 @@
 //! What goes into a prompt, gathered on the way.
 
 use crate::{
-    call::{Call, Input, Needs},
+    call::{Call, Input, Needs, SERVER_TOOLS},
     json::{Nest, Token, Walker},
     unreadable::Unreadable,
 };
@@ -15,10 +15,11 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
-    /// Notes why the input cannot be known from the request; the first reason stays.
+    /// Notes why the input cannot be known from the request. The first reason stays,
+    /// unless there are tools on the server, which may cost more than what they read.
     pub(super) fn open_end(&mut self, is_open: bool, why: &'static str) {
-        if is_open {
-            self.open_ended.get_or_insert(why);
+        if is_open && (self.open_ended.is_none() || why == SERVER_TOOLS) {
+            self.open_ended = Some(why);
         }
     }
 

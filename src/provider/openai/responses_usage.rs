@@ -21,33 +21,23 @@ const USAGE: usize = 0;
 const MODEL: usize = 1;
 const SERVICE_TIER: usize = 2;
 const TOOL_USAGE: usize = 3;
-/// From a document's values to those of the response within an event.
-const WITHIN: usize = 4;
-const TYPE: usize = 8;
+const TYPE: usize = 4;
 
-static WANTED: [Wanted; 9] = [
-    Wanted { path: Path::Top("usage"), most: 64 * 1024 },
-    Wanted { path: Path::Top("model"), most: 1024 },
-    Wanted { path: Path::Top("service_tier"), most: 64 },
-    Wanted { path: Path::Top("tool_usage"), most: 64 * 1024 },
-    Wanted { path: Path::Within("response", "usage"), most: 64 * 1024 },
-    Wanted { path: Path::Within("response", "model"), most: 1024 },
-    Wanted { path: Path::Within("response", "service_tier"), most: 64 },
-    Wanted { path: Path::Within("response", "tool_usage"), most: 64 * 1024 },
+static WANTED: [Wanted; 5] = [
+    Wanted { path: Path::WithinOrTop("response", "usage"), most: 64 * 1024 },
+    Wanted { path: Path::WithinOrTop("response", "model"), most: 1024 },
+    Wanted { path: Path::WithinOrTop("response", "service_tier"), most: 64 },
+    Wanted { path: Path::WithinOrTop("response", "tool_usage"), most: 64 * 1024 },
     Wanted { path: Path::Top("type"), most: 64 },
 ];
 
 fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
-    let told = |index: usize| match found.found(index) {
-        Found::Absent => found.found(index + WITHIN),
-        told => told,
-    };
-    observed.tell_model(told(MODEL));
-    observed.tell_service_tier(told(SERVICE_TIER));
-    match told(USAGE) {
+    observed.tell_model(found.found(MODEL));
+    observed.tell_service_tier(found.found(SERVICE_TIER));
+    match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => observed.tell_usage(usage(raw, told(TOOL_USAGE))),
+        Found::Value(raw) => tell(raw, found.found(TOOL_USAGE), observed),
     }
     match found.found(TYPE) {
         Found::Value(
@@ -57,14 +47,19 @@ fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
     }
 }
 
-fn usage(raw: &[u8], tools: Found<'_>) -> Option<Usage> {
-    let wire: Wire = serde_json::from_slice(raw).ok()?;
+fn tell(raw: &[u8], tools: Found<'_>, observed: &mut Observed) {
     let tools = match tools {
-        Found::Absent | Found::Value(b"null") => ToolUsage::default(),
-        Found::Unusable => return None,
-        Found::Value(raw) => serde_json::from_slice(raw).ok()?,
+        Found::Absent | Found::Value(b"null") => Some(ToolUsage::default()),
+        Found::Unusable => None,
+        Found::Value(raw) => serde_json::from_slice(raw).ok(),
     };
-    tools.add_to(wire.usage()?)
+    if tools.as_ref().is_some_and(ToolUsage::tells_searches) {
+        observed.tell_searches();
+    }
+    let wire = serde_json::from_slice::<Wire>(raw).ok();
+    observed.tell_usage(
+        wire.and_then(Wire::usage).zip(tools).and_then(|(usage, tools)| tools.add_to(usage)),
+    );
 }
 
 /// `usage` on the wire; unknown fields are ignored, negative or fractional counts
@@ -129,6 +124,10 @@ struct ImageGeneration {
 }
 
 impl ToolUsage {
+    fn tells_searches(&self) -> bool {
+        self.web_search.as_ref().is_some_and(|search| search.num_requests.is_some())
+    }
+
     /// Searches are counted apart. Tokens of images come from another model, which is
     /// not named; they are counted as tokens of the one that answers.
     fn add_to(self, mut usage: Usage) -> Option<Usage> {

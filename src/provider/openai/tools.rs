@@ -2,6 +2,7 @@
 
 use super::prompt::Prompt;
 use crate::{
+    call::SERVER_TOOLS,
     json::{Nest, Token, Walker},
     provider::value,
     unreadable::Unreadable,
@@ -32,7 +33,7 @@ pub(super) fn read(
             Token::Str(kind) if is_type && walk.depth() == tool && key == "tools" => {
                 // What is neither is a tool of the provider's, which brings its own input.
                 let is_own = OWN.iter().any(|own| kind.is(own));
-                prompt.open_end(!is_own, "server tools");
+                prompt.open_end(!is_own, SERVER_TOOLS);
             }
             _ => {}
         }

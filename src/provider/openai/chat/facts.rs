@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{Key, messages};
 use crate::{
-    call::{Call, Operation},
+    call::{Call, Operation, SERVER_TOOLS},
     json::Walker,
     provider::{
         endpoint::{Endpoint, OutputKey},
@@ -76,7 +76,7 @@ impl Facts {
             }
             Key::Prediction => self.predicted = prompt::text_bytes(walk)?,
             Key::Audio => prompt.needs.media |= prompt::is_given(walk)?,
-            Key::Search => prompt.open_end(prompt::is_given(walk)?, "server tools"),
+            Key::Search => prompt.open_end(prompt::is_given(walk)?, SERVER_TOOLS),
             Key::DataSources => {
                 self.has_data_sources |= prompt::is_given(walk)?;
                 prompt.open_end(self.has_data_sources, "data sources");
@@ -104,7 +104,7 @@ impl Facts {
         };
         let model = model::answering(endpoint, uri, self.model.take().map(|model| model.name))?;
         // OpenRouter's suffix for a search on the server.
-        self.prompt.open_end(model.ends_with(":online"), "server tools");
+        self.prompt.open_end(model.ends_with(":online"), SERVER_TOOLS);
         // Azure refuses the ask of a call that brings data sources.
         let ask_usage = endpoint.asks_usage && layout.usage.is_some() && !self.has_data_sources;
         Ok(Reading { call: self.into_call(endpoint, model), layout, ask_usage })

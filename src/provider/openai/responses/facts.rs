@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{Key, items};
 use crate::{
-    call::{Call, Operation},
+    call::{Call, Operation, SERVER_TOOLS},
     json::Walker,
     provider::{
         endpoint::{Endpoint, OutputKey},
@@ -87,7 +87,7 @@ impl Facts {
             Key::Background => self.background = value::flag(walk, name)?,
             Key::Compaction => prompt.open_end(prompt::is_given(walk)?, "compaction"),
             Key::Fallbacks => self.fallbacks = model::read_all(walk, name)?,
-            Key::Search => prompt.open_end(prompt::is_given(walk)?, "server tools"),
+            Key::Search => prompt.open_end(prompt::is_given(walk)?, SERVER_TOOLS),
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Facts {
             output: [self.output_slot(endpoint.output_key, end), None],
         };
         let model = model::answering(endpoint, uri, self.model.take().map(|model| model.name))?;
-        self.prompt.open_end(model.ends_with(":online"), "server tools");
+        self.prompt.open_end(model.ends_with(":online"), SERVER_TOOLS);
         self.prompt.open_end(endpoint.output_key == OutputKey::None, "compaction");
         Ok(Reading { call: self.into_call(endpoint, model), layout, ask_usage: false })
     }

@@ -204,6 +204,8 @@ fn input_from_elsewhere_is_an_open_end() {
     ] {
         assert_eq!(with(members).unwrap().call.open_ended(), Some(why), "{members}");
     }
+    let both = with(r#""previous_response_id":"resp_1","tools":[{"type":"web_search"}]"#).unwrap();
+    assert_eq!(both.call.open_ended(), Some("server tools"), "the dearer of two reasons");
     assert_eq!(with(r#""reasoning":{"mode":"standard"}"#).unwrap().call.open_ended(), None);
     for (stored, why) in [
         (r#"{"type":"item_reference","id":"msg_1"}"#, "stored items"),

@@ -93,6 +93,9 @@ fn the_providers_own_tools_are_counted() {
     assert_eq!(told.usage, Some(usage));
     let event = format!(r#"{{"response":{{"usage":{USAGE},"tool_usage":{tools}}}}}"#);
     assert_eq!(document(&event).usage, Some(usage));
+    assert!(
+        told.tells_searches() && !document(&format!(r#"{{"usage":{USAGE}}}"#)).tells_searches()
+    );
     let empty = format!(r#"{{"usage":{USAGE},"tool_usage":{{"image_gen":null}}}}"#);
     assert_eq!(document(&empty).usage, Some(expected()));
 }
