@@ -32,6 +32,9 @@ impl Model {
     }
 }
 
+/// Models that a request may name to fall back to; each is priced and judged by the rules.
+const MOST_FALLBACKS: usize = 256;
+
 /// Reads a list of models that may be fallen back to.
 pub(super) fn read_all(
     walk: &mut Walker<'_>,
@@ -40,6 +43,9 @@ pub(super) fn read_all(
     let mut names = Vec::new();
     if value::enter_array(walk, key)? {
         while let Some(text) = value::item(walk, key)? {
+            if names.len() == MOST_FALLBACKS {
+                return Err(Unreadable::Invalid { key, expected: "a list of at most 256 models" });
+            }
             names.push(name(key, Some(text))?);
         }
     }

@@ -219,6 +219,9 @@ fn predicted_output_adds_to_a_stated_maximum() {
 fn fallback_models_are_seen() {
     let call = with(r#""models":["a/b","c"]"#).unwrap().call;
     assert_eq!(call.fallback_models(), ["a/b", "c"]);
+    let list = |names| with(&format!("\"models\":[{}]", vec!["\"a\""; names].join(",")));
+    assert_eq!(list(256).unwrap().call.fallback_models().len(), 256);
+    assert!(matches!(list(257), Err(Unreadable::Invalid { key: "models", .. })));
 }
 
 #[test]

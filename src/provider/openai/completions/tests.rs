@@ -37,6 +37,7 @@ fn every_prompt_has_as_many_choices_as_are_asked_for_or_compared() {
         (r#""prompt":"x""#, 1),
         (r#""prompt":"x","n":3"#, 3),
         (r#""prompt":"x","n":2,"best_of":5"#, 5),
+        (r#""prompt":"x","best_of":5,"n":2"#, 5),
         (r#""prompt":["x","y"],"best_of":5"#, 10),
         (r#""prompt":[[1,2],[3]]"#, 2),
         (r#""prompt":[1,2,3],"n":null"#, 1),
