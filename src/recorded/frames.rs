@@ -13,8 +13,10 @@ use crate::{
     provider::Format,
 };
 
-/// Responses up to this length are cut at each of their bytes.
-const SHORT: usize = 700;
+/// Streams up to this length are cut at each of their bytes.
+const SHORT_STREAM: usize = 1_000;
+/// Documents, of which there are more, and less can go wrong.
+const SHORT_DOCUMENT: usize = 450;
 
 /// How an exchange's response is read.
 pub(super) fn mode(exchange: &Exchange, format: Format, hide: bool) -> Mode {
@@ -42,8 +44,9 @@ pub(super) async fn told(response: &str, cuts: &[usize], mode: Mode) -> (String,
 
 /// Ways of cutting a response: at each of its bytes if it is short, else a few of many
 /// cuts, by a small random generator.
-pub(super) fn cuttings(response: &str, seed: usize) -> Vec<Vec<usize>> {
-    if response.len() <= SHORT {
+pub(super) fn cuttings(exchange: &Exchange, seed: usize) -> Vec<Vec<usize>> {
+    let response = &exchange.response;
+    if response.len() <= if exchange.is_stream { SHORT_STREAM } else { SHORT_DOCUMENT } {
         return (0..=response.len()).map(|cut| vec![cut]).collect();
     }
     let mut state = seed as u64 | 1;

@@ -8,12 +8,21 @@ fn document(document: &str) -> Observed {
     observer.observed().clone()
 }
 
+/// What a stream tells and whether it was over before its end, the same for every
+/// split into two pieces.
 fn stream(stream: &str) -> (Observed, bool) {
-    let mut events = Events::new(Observer::new(&DIALECT));
-    events.read_all(stream.as_bytes());
-    let is_over = events.is_over();
-    events.finish();
-    (events.observed().clone(), is_over)
+    let read = |pieces: [&str; 2]| {
+        let mut events = Events::new(Observer::new(&DIALECT));
+        pieces.iter().for_each(|piece| events.read_all(piece.as_bytes()));
+        let is_over = events.is_over();
+        events.finish();
+        (events.observed().clone(), is_over)
+    };
+    let whole = read([stream, ""]);
+    for at in 0..stream.len() {
+        assert_eq!(read([&stream[..at], &stream[at..]]), whole, "split at {at} of {stream}");
+    }
+    whole
 }
 
 const USAGE: &str = r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":80,
