@@ -209,6 +209,17 @@ fn input_from_elsewhere_is_an_open_end() {
 }
 
 #[test]
+fn data_sources_are_an_open_end_and_forbid_the_ask_for_usage() {
+    for key in ["data_sources", "dataSources"] {
+        let reading =
+            with(&format!(r#""stream":true,"{key}":[{{"type":"azure_search"}}]"#)).unwrap();
+        assert_eq!((reading.call.open_ended(), reading.ask_usage), (Some("data sources"), false));
+        let reading = with(&format!(r#""stream":true,"{key}":[]"#)).unwrap();
+        assert_eq!((reading.call.open_ended(), reading.ask_usage), (None, true));
+    }
+}
+
+#[test]
 fn predicted_output_adds_to_a_stated_maximum() {
     let call =
         with(r#""prediction":{"type":"content","content":"abc"},"max_tokens":5"#).unwrap().call;
