@@ -123,17 +123,16 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
-/// A request that is read, or nearly.
+/// A request that is read, or nearly: what each format must have, and anything else.
 fn request() -> impl Strategy<Value = String> {
-    let members = prop::collection::vec(
-        (prop::sample::select(&["input", "prompt", "messages"][..]), json()),
-        0..3,
-    );
-    (members, json()).prop_map(|(members, more)| {
-        let mut body = r#"{"model":"m""#.to_owned();
-        for (key, value) in members {
-            body.push_str(&format!(",\"{key}\":{value}"));
-        }
+    let array =
+        || prop::collection::vec(json(), 0..4).prop_map(|items| format!("[{}]", items.join(",")));
+    let texts = || prop_oneof![Just(r#""text""#.to_owned()), array()];
+    // to responses a prompt is something else
+    let prompt = prop::option::of(texts().prop_map(|texts| format!(r#","prompt":{texts}"#)));
+    (array(), texts(), prompt, json()).prop_map(|(messages, input, prompt, more)| {
+        let prompt = prompt.unwrap_or_default();
+        let mut body = format!(r#"{{"model":"m","messages":{messages},"input":{input}{prompt}"#);
         match more.strip_prefix('{') {
             Some("}") | None => body.push('}'),
             Some(more) => body.push_str(&format!(",{more}")),
