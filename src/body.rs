@@ -291,6 +291,4 @@ where
 }
 
 #[cfg(test)]
-mod recorded_tests;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

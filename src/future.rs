@@ -22,6 +22,7 @@ use crate::{
     policy::{Admission, Permit, Policy},
     provider::{self, Edits, Endpoint, Reading},
     telemetry,
+    unreadable::Unreadable,
 };
 
 pin_project! {
@@ -209,6 +210,9 @@ where
         Err(error) if policy.settings().passes_unreadable() => {
             telemetry::passed(&error);
             return Ok(Next::Send(carrier.replace(request, body, None)?));
+        }
+        Err(Unreadable::Unmeterable { why }) => {
+            return Err(policy.refuse(unmeterable(why).by("unmeterable")));
         }
         Err(error) => return Err(policy.refuse(error)),
     };

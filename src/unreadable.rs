@@ -39,6 +39,11 @@ pub enum Unreadable {
         /// The key as it should be.
         key: &'static str,
     },
+    /// What it asks for cannot be metered.
+    Unmeterable {
+        /// Why.
+        why: &'static str,
+    },
     /// A value is of the wrong type or out of range.
     Invalid {
         /// The key.
@@ -84,6 +89,7 @@ impl fmt::Display for Unreadable {
             Self::Invalid { key, expected } => {
                 write!(f, "`{key}` in the request body must be {expected}")
             }
+            Self::Unmeterable { why } => write!(f, "the call cannot be metered: {why}"),
             Self::TooLarge { cap } => write!(f, "the request body is larger than {cap} bytes"),
             Self::TooDeep { most } => {
                 write!(f, "the request body is nested deeper than {most} levels")

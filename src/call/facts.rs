@@ -252,9 +252,14 @@ impl Call {
         self.json().get(name)
     }
 
-    /// The messages of the JSON body, empty if it has none.
+    /// The messages of the JSON body: its `messages`, else the items of its `input`, as
+    /// a response or an embedding has it, of which a text is one. Empty if it has none.
     pub fn messages(&self) -> &[Value] {
-        self.parameter("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        match self.parameter("messages").or_else(|| self.parameter("input")) {
+            Some(Value::Array(messages)) => messages,
+            Some(text @ Value::String(_)) => std::slice::from_ref(text),
+            _ => &[],
+        }
     }
 }
 
@@ -268,6 +273,15 @@ mod tests {
         let call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o").with_body(body);
         assert_eq!(call.messages().len(), 1);
         assert_eq!(call.parameter("temperature"), Some(&1.into()));
+        for (body, messages) in [
+            (r#"{"input":"Hi"}"#, 1),
+            (r#"{"input":[{"role":"user"},{"type":"reasoning"}]}"#, 2),
+            (r#"{"input":null}"#, 0),
+        ] {
+            let call =
+                Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o").with_body(body.into());
+            assert_eq!(call.messages().len(), messages, "{body}");
+        }
         let none = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
         assert!(none.messages().is_empty());
     }

@@ -8,6 +8,7 @@ mod counters;
 mod deciding;
 mod estimate;
 mod facts;
+mod open_ended;
 mod provider;
 mod size;
 
@@ -16,5 +17,6 @@ pub(crate) use counters::{BoxFuture, Counters};
 pub(crate) use deciding::Terms;
 pub use estimate::{Bound, Estimate};
 pub use facts::Call;
+pub(crate) use open_ended::SERVER_TOOLS;
 pub use provider::{Operation, Provider};
 pub use size::{Input, Needs};

@@ -90,7 +90,8 @@ fn is_openai(model: &str) -> bool {
     let is_gpt = name.starts_with("gpt-") && !name.starts_with("gpt-oss");
     let mut letters = name.bytes();
     let is_o = letters.next() == Some(b'o') && letters.next().is_some_and(|n| n.is_ascii_digit());
-    is_gpt || is_o || name.starts_with("chatgpt-")
+    let is_embedding = name.starts_with("text-embedding-3-") || name == "text-embedding-ada-002";
+    is_gpt || is_o || name.starts_with("chatgpt-") || is_embedding
 }
 
 /// Where "claude" begins in a name, and whether "gemini" is in it. One walk for both,
@@ -119,6 +120,9 @@ mod tests {
             ("gpt-4o", Family::OpenAi),
             ("ft:gpt-4o-mini-2024-07-18:org", Family::OpenAi),
             ("openai/o4-mini", Family::OpenAi),
+            ("openai/text-embedding-3-small", Family::OpenAi),
+            ("text-embedding-ada-002", Family::OpenAi),
+            ("text-embedding-004", Family::Other),
             ("openai/gpt-oss-20b", Family::Other),
             ("mistral-large-latest", Family::Other),
             ("olmo-2", Family::Other),

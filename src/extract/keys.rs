@@ -11,6 +11,8 @@ pub(crate) enum Path {
     Top(&'static str),
     /// `{"key": {"key": value}}`
     Within(&'static str, &'static str),
+    /// `{"key": {"key": value}}`, or the second key alone at the top.
+    WithinOrTop(&'static str, &'static str),
 }
 
 /// A value to take.
@@ -54,9 +56,15 @@ impl Role {
         let is = |name: &str| name.as_bytes() == key;
         for (index, wanted) in wanted.iter().enumerate() {
             match (wanted.path, within) {
-                (Path::Top(name), None) if is(name) => return Self::Take(index),
-                (Path::Within(outer, _), None) if is(outer) => return Self::Enter(outer),
-                (Path::Within(outer, name), Some(within)) if outer == within && is(name) => {
+                (Path::Top(name) | Path::WithinOrTop(_, name), None) if is(name) => {
+                    return Self::Take(index);
+                }
+                (Path::Within(outer, _) | Path::WithinOrTop(outer, _), None) if is(outer) => {
+                    return Self::Enter(outer);
+                }
+                (Path::Within(outer, name) | Path::WithinOrTop(outer, name), Some(within))
+                    if outer == within && is(name) =>
+                {
                     return Self::Take(index);
                 }
                 _ => {}

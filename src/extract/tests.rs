@@ -51,6 +51,30 @@ fn values_at_the_top_are_taken_as_written() {
 }
 
 #[test]
+fn a_value_may_stand_in_one_of_two_places_but_not_in_both() {
+    const EITHER: &[Wanted] = &[
+        Wanted { path: Path::WithinOrTop("response", "usage"), most: 64 },
+        Wanted { path: Path::Top("type"), most: 64 },
+    ];
+    for (document, expected) in [
+        (r#"{"usage":1,"response":{"x":2}}"#, Found::Value(b"1")),
+        (r#"{"response":{"usage":1},"x":{"usage":2}}"#, Found::Value(b"1")),
+        (r#"{"response":[{"usage":1}],"usages":2}"#, Found::Absent),
+        (r#"{"response":{"response":{"usage":1},"type":2}}"#, Found::Absent),
+        (r#"{"response":{"usage":1},"usage":1}"#, Found::Unusable),
+    ] {
+        for split in 0..=document.len() {
+            let (head, tail) = document.as_bytes().split_at(split);
+            let mut extractor = Extractor::new(EITHER);
+            extractor.feed(head);
+            extractor.feed(tail);
+            assert_eq!(extractor.found(0), expected, "split at {split} of {document}");
+            assert_eq!(extractor.found(1), Found::Absent, "{document}");
+        }
+    }
+}
+
+#[test]
 fn the_same_word_elsewhere_is_never_taken() {
     for document in [
         r#"{"choices":[{"usage":{"a":1}}],"x":{"usage":2}}"#,

@@ -76,7 +76,8 @@ impl Inner {
         {
             return None;
         }
-        let searches = usage.web_searches.max(priced.searches.into());
+        let unseen = if told.tells_searches { 0 } else { priced.searches.into() };
+        let searches = usage.web_searches.max(unseen);
         let tier = priced.tier(told.service_tier);
         let cost = |price: &Price| price.cost_with(usage, searches, tier, Region::default());
         let assumed = match &self.settings.unknown_price {

@@ -79,7 +79,7 @@ pub(crate) struct Quote {
 
 /// The provider may search on its own; how often is not known before.
 pub(super) fn searches(call: &Call) -> u64 {
-    u64::from(call.open_ended().is_some())
+    u64::from(call.may_search())
 }
 
 impl Policy {

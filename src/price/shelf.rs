@@ -59,11 +59,12 @@ impl Shelf {
         for model in file.models {
             // A book of four billion models does not fit into memory.
             let id = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            let provider = Provider::named(file.id.clone());
+            let tokenizer = tokenizer(&provider, &model);
             self.names.insert(named(model.id.clone()), Some(id));
             self.names.extend(model.names.into_iter().map(|name| (named(name), Some(id))));
             rack.rules.extend(model.rules.into_iter().map(|text| Rule::new(text, id)));
-            let provider = Provider::named(file.id.clone());
-            entries.push(entry(provider, model.id, model.facts));
+            entries.push(entry(provider, model.id, tokenizer, model.facts));
         }
         for model in file.unpriced {
             self.names.entry(named(model)).or_insert(None);
@@ -111,11 +112,17 @@ impl Shelf {
     }
 }
 
-fn entry(provider: Provider, model: SmolStr, facts: Facts) -> Entry {
+/// The one that any of a model's names speaks of.
+fn tokenizer(provider: &Provider, model: &ModelFile) -> Family {
+    let names = std::iter::once(&model.id).chain(&model.names);
+    let mut families = names.map(|name| Family::of(provider, name));
+    families.find(|family| *family != Family::Other).unwrap_or(Family::Other)
+}
+
+fn entry(provider: Provider, model: SmolStr, tokenizer: Family, facts: Facts) -> Entry {
     let surcharge = facts.regional.unwrap_or(100).saturating_sub(100);
     let dress = |Sheets(price)| Price::regional_surcharge_percent(price, surcharge);
     Entry {
-        tokenizer: Family::of(&provider, &model),
         provider,
         model,
         price: dress(facts.price),
@@ -129,6 +136,7 @@ fn entry(provider: Provider, model: SmolStr, facts: Facts) -> Entry {
             media: !facts.lacks.iter().any(|one| one == "media"),
             schema: !facts.lacks.iter().any(|one| one == "schema"),
         },
+        tokenizer,
     }
 }
 

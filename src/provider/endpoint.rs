@@ -44,6 +44,8 @@ pub(crate) enum OutputKey {
     MaxCompletionTokens,
     /// What everyone else understands.
     MaxTokens,
+    /// None: what is asked for here has no maximum.
+    None,
 }
 
 impl Endpoint {

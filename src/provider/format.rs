@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use super::{endpoint::Endpoint, layout::Layout, observe::Observer, openai_chat};
+use super::{endpoint::Endpoint, layout::Layout, observe::Observer, openai};
 use crate::{call::Call, unreadable::Unreadable};
 
 /// How a request and its response are written.
@@ -21,13 +21,21 @@ use crate::{call::Call, unreadable::Unreadable};
 pub enum Format {
     /// OpenAI's chat completions, which most providers speak.
     OpenAiChat,
+    /// OpenAI's responses, and what compacts them.
+    OpenAiResponses,
+    /// OpenAI's embeddings.
+    OpenAiEmbeddings,
+    /// OpenAI's text completions, from before there were chats.
+    OpenAiCompletions,
 }
 
 impl Format {
     /// What reads a response in this format.
     pub(crate) fn observer(self) -> Observer {
         match self {
-            Self::OpenAiChat => Observer::openai_chat(),
+            Self::OpenAiChat | Self::OpenAiCompletions => Observer::openai_chat(),
+            Self::OpenAiResponses => Observer::new(&openai::responses_usage::DIALECT),
+            Self::OpenAiEmbeddings => Observer::new(&openai::embeddings_usage::DIALECT),
         }
     }
 }
@@ -49,6 +57,9 @@ pub(crate) struct Reading {
 /// Reads the body of a metered call, allocating nothing in the common case.
 pub(crate) fn read(endpoint: &Endpoint, uri: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {
     match endpoint.format {
-        Format::OpenAiChat => openai_chat::read(endpoint, uri, body),
+        Format::OpenAiChat => openai::chat::read(endpoint, uri, body),
+        Format::OpenAiResponses => openai::responses::read(endpoint, uri, body),
+        Format::OpenAiEmbeddings => openai::embeddings::read(endpoint, uri, body),
+        Format::OpenAiCompletions => openai::completions::read(endpoint, uri, body),
     }
 }

@@ -68,8 +68,9 @@ impl Known {
     }
 }
 
-// Mistral, OpenRouter, Perplexity and Fireworks send usage unasked.
-const KNOWN: [Known; 16] = [
+// Mistral, OpenRouter, Perplexity and Fireworks send usage unasked. Azure is asked only in
+// versions of its API that understand.
+const KNOWN: [Known; 18] = [
     known("api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
     known(".api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
     known(".openai.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
@@ -80,10 +81,12 @@ const KNOWN: [Known; 16] = [
     known("api.groq.com", "groq", ASK, OutputKey::MaxTokens),
     known("api.deepseek.com", "deepseek", ASK, OutputKey::MaxTokens),
     known("api.x.ai", "x-ai", ASK, OutputKey::MaxTokens),
+    known(".api.x.ai", "x-ai", ASK, OutputKey::MaxTokens),
     known("api.mistral.ai", "mistral", DO_NOT, OutputKey::MaxTokens),
     known("openrouter.ai", "openrouter", DO_NOT, OutputKey::MaxTokens),
     known("api.perplexity.ai", "perplexity", DO_NOT, OutputKey::MaxTokens),
     known("api.together.xyz", "together", ASK, OutputKey::MaxTokens),
+    known("api.together.ai", "together", ASK, OutputKey::MaxTokens),
     known("api.fireworks.ai", "fireworks", DO_NOT, OutputKey::MaxTokens),
     known("api.cerebras.ai", "cerebras", ASK, OutputKey::MaxTokens),
 ];

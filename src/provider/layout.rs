@@ -35,6 +35,11 @@ impl Slot {
     }
 }
 
+/// The empty place before a byte.
+pub(crate) fn before(at: u32) -> Span {
+    Span { start: at, end: at }
+}
+
 /// What to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Edits<'a> {

@@ -7,8 +7,8 @@
 //! maximum, the ask for usage. What is written goes there and leaves every other byte
 //! alone.
 //!
-//! A format is one file with one function `read`; it appears in [`Format`], in the
-//! table of paths and nowhere else.
+//! A format is a file with one function `read` for requests and one that reads usage;
+//! it appears in [`Format`], in the table of paths and nowhere else.
 
 mod endpoint;
 mod format;
@@ -16,8 +16,7 @@ mod governed;
 mod host;
 mod layout;
 mod observe;
-mod openai_chat;
-mod openai_chat_usage;
+mod openai;
 mod path;
 mod place;
 mod route;

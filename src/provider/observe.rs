@@ -6,7 +6,7 @@
 
 use smol_str::SmolStr;
 
-use super::openai_chat_usage;
+use super::openai::chat_usage;
 use crate::{
     extract::{Extractor, Found, Wanted},
     usage::Usage,
@@ -31,6 +31,8 @@ pub struct Observed {
     /// their whole, a key given twice. [`usage`](Self::usage) is then what was told
     /// before, a floor and not the truth; the call settles at its estimate.
     pub contradictory: bool,
+    /// Whether the usage told last counts the provider's searches, be it none.
+    tells_searches: bool,
 }
 
 /// The same at a glance, as far as it matters to a price.
@@ -40,6 +42,7 @@ pub(crate) struct Told<'a> {
     pub(crate) model: Option<&'a str>,
     pub(crate) service_tier: Option<&'a str>,
     pub(crate) contradictory: bool,
+    pub(crate) tells_searches: bool,
 }
 
 /// What an event of a stream was.
@@ -76,10 +79,11 @@ pub(crate) struct Observer {
 impl Observer {
     /// For OpenAI's chat completions and what is compatible with them.
     pub(crate) fn openai_chat() -> Self {
-        Self::new(&openai_chat_usage::DIALECT)
+        Self::new(&chat_usage::DIALECT)
     }
 
-    fn new(dialect: &'static Dialect) -> Self {
+    /// For what is written in this dialect.
+    pub(super) fn new(dialect: &'static Dialect) -> Self {
         Self {
             dialect,
             extractor: Extractor::new(dialect.wanted),
@@ -134,12 +138,25 @@ impl Observed {
             model: self.model.as_deref(),
             service_tier: self.service_tier.as_deref(),
             contradictory: self.contradictory,
+            tells_searches: self.tells_searches,
         }
     }
 
     /// A response that has told nothing.
     pub(crate) const fn nothing() -> Self {
-        Self { usage: None, model: None, service_tier: None, is_final: false, contradictory: false }
+        Self {
+            usage: None,
+            model: None,
+            service_tier: None,
+            is_final: false,
+            contradictory: false,
+            tells_searches: false,
+        }
+    }
+
+    /// Notes that the usage counts searches.
+    pub(super) fn tell_searches(&mut self) {
+        self.tells_searches = true;
     }
 
     /// Takes a usage; `None` is one that makes no sense.

@@ -37,14 +37,22 @@ pub(super) fn kind(path: &str) -> Kind {
             Some("responses" | "batches" | "uploads" | "jobs") => Free,
             _ => Unmeterable(UNKNOWN),
         },
-        (_, "responses") => Unmeterable("OpenAI's responses are not read yet"),
+        (_, "responses") | ("responses", "compact") => Metered(Format::OpenAiResponses),
         (_, "batches") => Unmeterable("batches are billed later, and elsewhere"),
-        (_, "completions") => Unmeterable("text completions are not read yet"),
-        (_, "embeddings" | "embed") => Unmeterable("embeddings are not read yet"),
-        ("audio", _) => Unmeterable("audio is not read yet"),
-        ("images", _) | (_, "videos") => Unmeterable("images and videos are not read yet"),
+        ("api", "chat" | "generate" | "embed" | "embeddings") => {
+            Unmeterable("Ollama's own API is not read; its OpenAI-compatible one under /v1 is")
+        }
+        (_, "completions") => Metered(Format::OpenAiCompletions),
+        (_, "embeddings") => Metered(Format::OpenAiEmbeddings),
+        (_, "embed") => Unmeterable("embeddings are read in OpenAI's format only"),
+        ("audio", "transcriptions" | "translations") => {
+            Unmeterable("sound is billed by its length, which an upload does not say")
+        }
+        ("audio", _) => Unmeterable("sound is billed by its length, which comes with the answer"),
+        ("images", _) | (_, "videos") => {
+            Unmeterable("images and videos are billed by size and quality, which are not read")
+        }
         (_, "messages") => Unmeterable("Anthropic's messages are not read yet"),
-        ("api", "chat" | "generate") => Unmeterable("Ollama's own API is not read yet"),
         _ => match last.rsplit_once(':') {
             Some((_, "countTokens")) => Free,
             Some((_, "generateContent" | "streamGenerateContent")) => {
@@ -60,6 +68,11 @@ pub(super) fn deployment(path: &str) -> Option<&str> {
     let mut segments = path.split('/').skip_while(|segment| *segment != "deployments");
     let (_, name, rest) = (segments.next()?, segments.next()?, segments.next());
     Some(name).filter(|name| !name.is_empty() && rest.is_some())
+}
+
+/// Whether what is asked for under this path cannot be given an output maximum.
+pub(super) fn has_no_maximum(path: &str) -> bool {
+    path.trim_end_matches('/').ends_with("/responses/compact")
 }
 
 const UNKNOWN: &str = "no known endpoint has this path";
@@ -98,6 +111,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_named_by_its_last_segments_is_metered() {
+        for (path, format) in [
+            ("/v1/responses", Format::OpenAiResponses),
+            ("/openai/v1/responses/", Format::OpenAiResponses),
+            ("/openai/responses", Format::OpenAiResponses),
+            ("/backend-api/codex/responses", Format::OpenAiResponses),
+            ("/v1/responses/compact", Format::OpenAiResponses),
+            ("/v1/embeddings", Format::OpenAiEmbeddings),
+            ("/api/v1/embeddings", Format::OpenAiEmbeddings),
+            ("/openai/deployments/mine/embeddings", Format::OpenAiEmbeddings),
+            ("/v1/completions", Format::OpenAiCompletions),
+            ("/v1/fim/completions", Format::OpenAiCompletions),
+            ("/openai/deployments/mine/completions", Format::OpenAiCompletions),
+        ] {
+            assert_eq!(kind(path), Kind::Metered(format), "{path}");
+        }
+        assert!(has_no_maximum("/v1/responses/compact/") && !has_no_maximum("/v1/compact"));
+    }
+
+    #[test]
     fn what_costs_nothing_is_free() {
         for path in [
             "/v1/moderations",
@@ -122,14 +155,22 @@ mod tests {
         for path in [
             "",
             "/",
-            "/v1/responses",
+            "/v1/responses/r1",
+            "/v1/responses/compact/x",
+            "/v1/compact",
+            "/v1/conversations",
             "/v1/batches",
             "/v1/messages",
             "/v1/messages/batches",
-            "/v1/completions",
-            "/v1/embeddings",
+            "/v1/Responses",
+            "/v1/embed",
+            "/v1/rerank",
             "/v1/audio/speech",
+            "/v1/audio/transcriptions",
+            "/openai/deployments/whisper/audio/translations",
+            "/v1/images/generations",
             "/v1/images/edits",
+            "/v1/videos",
             "/v1/realtime/sessions",
             "/v1/threads/t1/messages",
             "/v1/threads/t1/runs",
@@ -139,6 +180,7 @@ mod tests {
             "/v1/vector_stores/vs1/files",
             "/v1beta/models/gemini-2.5-flash:generateContent",
             "/api/chat",
+            "/api/embeddings",
             "/V1/Chat/Completions",
             "/v1/chat%2Fcompletions",
             "/v1/chat/completions/x",

@@ -27,11 +27,13 @@ pub enum Route {
 
 /// Which requests are metered, free or unmeterable.
 ///
-/// Out of the box, a `POST` to a path that ends in `/chat/completions` is metered on
-/// every host, with the provider known by the host's name (`openai` for hosts that
+/// Out of the box, a `POST` is metered on every host if its path ends in
+/// `/chat/completions`, `/responses` (or `/responses/compact`), `/embeddings` or
+/// `/completions`, with the provider known by the host's name (`openai` for hosts that
 /// are not known, and for those of this machine). `GET`, `HEAD`, `OPTIONS` and
 /// `DELETE` are free, as are moderation, token counting, file uploads and
-/// cancelling. All else is unmeterable: a path that is not known may well cost.
+/// cancelling. All else is unmeterable: sound, images and films, whose price no request
+/// shows, batches, and any path that is not known, which may well cost.
 ///
 /// Places are written `host`, `host:port`, `/path` or `host/path`; a path stands for
 /// all below it, a host for its every port. Of several that hold, the one given last
@@ -125,7 +127,7 @@ impl Routes {
         let kind = path::kind(path);
         let place = |(place, _): &&(Place, Instead)| place.holds(host, path);
         match self.overrides.iter().rev().find(place) {
-            None => self.route(kind, host, path, None),
+            None => self.route(kind, host, uri, None),
             Some((_, Instead::Deny)) => Route::Unmeterable("the policy's routes deny this path"),
             Some((place, _)) if place.has_path() && is_devious(path) => {
                 Route::Unmeterable("the path may lead elsewhere than it says")
@@ -133,16 +135,16 @@ impl Routes {
             Some((_, Instead::Free)) => Route::Free,
             Some((place, Instead::Meter(format, provider))) => {
                 let kind = if place.has_path() { Kind::Metered(*format) } else { kind };
-                self.route(kind, host, path, Some(provider))
+                self.route(kind, host, uri, Some(provider))
             }
         }
     }
 
-    fn route(&self, kind: Kind, host: Host<'_>, path: &str, provider: Option<&Provider>) -> Route {
+    fn route(&self, kind: Kind, host: Host<'_>, uri: &Uri, provider: Option<&Provider>) -> Route {
         match kind {
             Kind::Free => Route::Free,
             Kind::Unmeterable(why) => Route::Unmeterable(why),
-            Kind::Metered(format) => Route::Metered(self.endpoint(format, host, path, provider)),
+            Kind::Metered(format) => Route::Metered(self.endpoint(format, host, uri, provider)),
         }
     }
 
@@ -150,10 +152,10 @@ impl Routes {
         &self,
         format: Format,
         host: Host<'_>,
-        path: &str,
+        uri: &Uri,
         provider: Option<&Provider>,
     ) -> Endpoint {
-        let known = host.known();
+        let (known, path) = (host.known(), uri.path());
         let asks = self.asks.iter().rev().find(|(place, _)| place.holds(host, path));
         // Only Azure has deployments, also behind a gateway of another name.
         let model_in_path = path::deployment(path).is_some();
@@ -161,14 +163,28 @@ impl Routes {
             true => (Provider::AZURE, OutputKey::MaxCompletionTokens),
             false => (Provider::known(&known.provider), known.output_key),
         };
+        let understands = known.asks_usage && !(name == Provider::AZURE && is_of_old(uri));
+        let is_without = format == Format::OpenAiResponses && path::has_no_maximum(path);
+        let output_key = if is_without { OutputKey::None } else { output_key };
         Endpoint {
             format,
             provider: provider.cloned().unwrap_or(name),
-            asks_usage: asks.map_or(known.asks_usage, |(_, ask)| *ask),
+            asks_usage: asks.map_or(understands, |(_, ask)| *ask),
             output_key,
             model_in_path,
         }
     }
+}
+
+/// Whether an address names a version of Azure's API that refuses the ask for usage.
+fn is_of_old(uri: &Uri) -> bool {
+    const UNDERSTANDS: &str = "2024-09-01";
+    let mut query = uri.query().unwrap_or_default().split('&');
+    let version = query.find_map(|pair| pair.strip_prefix("api-version="));
+    // Its newest API has words instead of dates, or nothing.
+    version.is_some_and(|version| {
+        version.starts_with(|first: char| first.is_ascii_digit()) && version < UNDERSTANDS
+    })
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {

@@ -1,5 +1,7 @@
 //! Values of governed keys: of the right type, or refused.
 
+use std::ops::RangeInclusive;
+
 use crate::{
     json::{Nest, Text, Token, Walker},
     unreadable::Unreadable,
@@ -33,12 +35,22 @@ pub(super) fn count(
     most: u32,
     expected: &'static str,
 ) -> Result<Option<u64>, Unreadable> {
+    whole(walk, key, 1..=most, expected)
+}
+
+/// A whole number of a range, written in digits; `None` if it is `null`.
+pub(super) fn whole(
+    walk: &mut Walker<'_>,
+    key: &'static str,
+    range: RangeInclusive<u32>,
+    expected: &'static str,
+) -> Result<Option<u64>, Unreadable> {
     let number = match walk.token()? {
         Token::Number(number) => number.parse::<u32>().ok(),
         Token::Null => return Ok(None),
         _ => None,
     };
-    match number.filter(|number| (1..=most).contains(number)) {
+    match number.filter(|number| range.contains(number)) {
         Some(number) => Ok(Some(number.into())),
         None => Err(Unreadable::Invalid { key, expected }),
     }

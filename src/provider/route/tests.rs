@@ -33,7 +33,8 @@ fn known_hosts_have_their_own_prices_and_keys() {
     let endpoint = metered(&routes, "https://api.deepseek.com/chat/completions");
     assert_eq!(endpoint.provider, Provider::named("deepseek"));
     assert_eq!(endpoint.output_key, OutputKey::MaxTokens);
-    let azure = "https://me.openai.azure.com/openai/deployments/x/chat/completions?api-version=1";
+    let azure =
+        "https://me.openai.azure.com/openai/deployments/x/chat/completions?api-version=2024-10-21";
     let endpoint = metered(&routes, azure);
     assert_eq!(endpoint.provider, Provider::AZURE);
     assert!(endpoint.asks_usage && endpoint.model_in_path);
@@ -56,7 +57,7 @@ fn a_host_override_sets_prices_and_judges_paths_as_everywhere() {
     let endpoint = metered(&routes, "https://llm.example.com/v1/chat/completions");
     assert_eq!((endpoint.provider, endpoint.asks_usage), (groq, true));
     assert_eq!(post(&routes, "https://llm.example.com/v1/files"), Route::Free);
-    let other = post(&routes, "https://llm.example.com/v1/embeddings");
+    let other = post(&routes, "https://llm.example.com/v1/audio/speech");
     assert!(matches!(other, Route::Unmeterable(_)), "{other:?}");
 }
 
@@ -86,5 +87,63 @@ fn a_free_path_does_not_lead_elsewhere() {
         "/v1/feedback//../chat/completions",
     ] {
         assert!(matches!(post(&routes, path), Route::Unmeterable(_)), "{path}");
+    }
+}
+
+#[test]
+fn azure_is_asked_only_in_versions_that_understand() {
+    let asks = |uri: &str| metered(&Routes::new(), uri).asks_usage;
+    let deployment = "https://me.openai.azure.com/openai/deployments/x/chat/completions";
+    for (version, understands) in [
+        ("?api-version=2023-05-15", false),
+        ("?api-version=2024-08-01-preview", false),
+        ("?a=b&api-version=2024-06-01", false),
+        ("?api-version=2024-09-01-preview", true),
+        ("?api-version=2024-10-21", true),
+        ("?api-version=2025-04-01-preview&a=b", true),
+        ("", true),
+    ] {
+        assert_eq!(asks(&format!("{deployment}{version}")), understands, "{version}");
+    }
+    assert!(asks("https://me.openai.azure.com/openai/v1/chat/completions?api-version=preview"));
+    assert!(!asks(
+        "https://me.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview"
+    ));
+    // The version is Azure's: elsewhere it says nothing, and an override wins.
+    assert!(asks("https://api.openai.com/v1/chat/completions?api-version=2023-05-15"));
+    let routes = Routes::new().ask_usage("me.openai.azure.com", true);
+    assert!(metered(&routes, &format!("{deployment}?api-version=2023-05-15")).asks_usage);
+}
+
+#[test]
+fn only_a_compaction_has_no_output_maximum() {
+    let key = |uri| metered(&Routes::new(), uri).output_key;
+    assert_eq!(key("https://api.openai.com/v1/responses/compact"), OutputKey::None);
+    assert_eq!(key("https://api.openai.com/v1/responses"), OutputKey::MaxCompletionTokens);
+    let routes = Routes::new().metered_at("/v1/responses", Format::OpenAiChat, Provider::OPENAI);
+    let overridden = metered(&routes, "https://api.openai.com/v1/responses/compact");
+    assert_eq!(overridden.output_key, OutputKey::MaxCompletionTokens);
+}
+
+#[test]
+fn every_known_host_is_one_that_the_book_has_prices_for() {
+    let book = crate::PriceBook::bundled();
+    for uri in [
+        "https://api.openai.com/v1/responses",
+        "https://me.openai.azure.com/openai/v1/responses",
+        "https://me.services.ai.azure.com/openai/v1/responses",
+        "https://api.mistral.ai/v1/chat/completions",
+        "https://api.groq.com/openai/v1/chat/completions",
+        "https://api.deepseek.com/chat/completions",
+        "https://api.x.ai/v1/chat/completions",
+        "https://us-east-1.api.x.ai/v1/responses",
+        "https://openrouter.ai/api/v1/chat/completions",
+        "https://api.together.ai/v1/completions",
+        "https://api.fireworks.ai/inference/v1/embeddings",
+        "https://api.perplexity.ai/chat/completions",
+        "https://api.cerebras.ai/v1/chat/completions",
+    ] {
+        let provider = metered(&Routes::new(), uri).provider;
+        assert!(book.entries().any(|entry| *entry.provider() == provider), "{uri}: {provider}");
     }
 }

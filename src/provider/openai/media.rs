@@ -1,6 +1,6 @@
 //! Images, sound, films and documents in messages.
 
-use super::facts::Facts;
+use super::prompt::Prompt;
 use crate::{
     json::{Text, Token, Walker},
     unreadable::Unreadable,
@@ -49,19 +49,19 @@ impl Media {
 pub(super) fn read(
     walk: &mut Walker<'_>,
     media: Media,
-    facts: &mut Facts,
+    prompt: &mut Prompt,
 ) -> Result<(), Unreadable> {
     let outside = walk.depth();
     let mut bytes = 0;
     loop {
         match walk.token()? {
             Token::Null if walk.depth() == outside => return Ok(()),
-            Token::Key(name) => facts.open_end(name.is("file_id"), "file ids"),
+            Token::Key(name) => prompt.open_end(name.is("file_id"), "file ids"),
             Token::Str(text) => {
                 bytes += text.len() as u64;
                 // Only images are of a bounded size when seen from here.
                 let is_link = media != Media::Image && text.starts_with("http");
-                facts.open_end(is_link, "linked media");
+                prompt.open_end(is_link, "linked media");
             }
             _ => {}
         }
@@ -69,6 +69,6 @@ pub(super) fn read(
             break;
         }
     }
-    facts.input.media += 1 + media.unit().map_or(0, |unit| bytes / unit);
+    prompt.input.media += 1 + media.unit().map_or(0, |unit| bytes / unit);
     Ok(())
 }

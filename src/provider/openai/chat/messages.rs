@@ -1,12 +1,14 @@
 //! Messages: how many, how much text, and which media.
 
-use super::{
-    facts::Facts,
-    media::{self, Media},
-};
 use crate::{
     json::{Token, Walker},
-    provider::value,
+    provider::{
+        openai::{
+            media::{self, Media},
+            prompt::Prompt,
+        },
+        value,
+    },
     unreadable::Unreadable,
 };
 
@@ -23,7 +25,7 @@ const PART: usize = 3;
 pub(super) fn read(
     walk: &mut Walker<'_>,
     key: &'static str,
-    facts: &mut Facts,
+    prompt: &mut Prompt,
 ) -> Result<bool, Unreadable> {
     if !value::enter_array(walk, key)? {
         return Ok(false);
@@ -36,41 +38,27 @@ pub(super) fn read(
         let depth = walk.depth().saturating_sub(inside);
         match token {
             Token::Close if walk.depth() < inside => return Ok(true),
-            Token::Open(_) if depth == MESSAGE => facts.input.messages += 1,
+            Token::Open(_) if depth == MESSAGE => prompt.input.messages += 1,
             Token::Str(text) => {
-                facts.input.messages += u64::from(depth == 0);
-                facts.input.text_bytes += text.len() as u64;
+                prompt.input.messages += u64::from(depth == 0);
+                prompt.input.text_bytes += text.len() as u64;
             }
             Token::Key(name) if depth == MESSAGE => {
                 in_content = name.is("content");
                 if name.is("audio") {
-                    media::read(walk, Media::Audio, facts)?;
+                    media::read(walk, Media::Audio, prompt)?;
                 }
             }
             Token::Key(name) if depth == PART && in_content => {
                 if let Some(kind) = Media::of(name) {
-                    media::read(walk, kind, facts)?;
+                    media::read(walk, kind, prompt)?;
                 }
             }
-            Token::Key(name) if depth > PART => facts.input.text_bytes += name.len() as u64,
+            Token::Key(name) if depth > PART => prompt.input.text_bytes += name.len() as u64,
             Token::Number(number) if depth > PART => {
-                facts.input.text_bytes += number.len() as u64;
+                prompt.input.text_bytes += number.len() as u64;
             }
             _ => {}
-        }
-    }
-}
-
-/// Passes over a value and counts the bytes of the strings in it.
-pub(super) fn text_bytes(walk: &mut Walker<'_>) -> Result<u64, Unreadable> {
-    let depth = walk.depth();
-    let mut bytes = 0;
-    loop {
-        if let Token::Str(text) = walk.token()? {
-            bytes += text.len() as u64;
-        }
-        if walk.depth() == depth {
-            return Ok(bytes);
         }
     }
 }

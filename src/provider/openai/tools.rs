@@ -1,17 +1,21 @@
 //! What is added to the prompt beside the messages: tools and output schemas.
 
-use super::facts::Facts;
+use super::prompt::Prompt;
 use crate::{
+    call::SERVER_TOOLS,
     json::{Nest, Token, Walker},
     provider::value,
     unreadable::Unreadable,
 };
 
+/// Tools that the caller runs; a namespace holds nothing else.
+const OWN: [&str; 3] = ["function", "custom", "namespace"];
+
 /// Reads `tools` or `functions`: their size, and whether one runs on the server.
 pub(super) fn read(
     walk: &mut Walker<'_>,
     key: &'static str,
-    facts: &mut Facts,
+    prompt: &mut Prompt,
 ) -> Result<(), Unreadable> {
     if !value::enter_array(walk, key)? {
         return Ok(());
@@ -22,19 +26,19 @@ pub(super) fn read(
     loop {
         match walk.token()? {
             Token::Close if walk.depth() < inside => break,
-            Token::Open(Nest::Object) if walk.depth() == tool => facts.needs.tools = true,
+            Token::Open(Nest::Object) if walk.depth() == tool => prompt.needs.tools = true,
             Token::Key(name) => {
                 is_type = walk.depth() == tool && name.len() == 4 && is_type_key(&name.read());
             }
             Token::Str(kind) if is_type && walk.depth() == tool && key == "tools" => {
                 // What is neither is a tool of the provider's, which brings its own input.
-                let is_own = kind.is("function") || kind.is("custom");
-                facts.open_end(!is_own, "server tools");
+                let is_own = OWN.iter().any(|own| kind.is(own));
+                prompt.open_end(!is_own, SERVER_TOOLS);
             }
             _ => {}
         }
     }
-    facts.input.schema_bytes += walk.since(array).len();
+    prompt.input.schema_bytes += walk.since(array).len();
     Ok(())
 }
 
@@ -42,7 +46,7 @@ pub(super) fn read(
 pub(super) fn read_format(
     walk: &mut Walker<'_>,
     key: &'static str,
-    facts: &mut Facts,
+    prompt: &mut Prompt,
 ) -> Result<(), Unreadable> {
     if !value::enter_object(walk, key)? {
         return Ok(());
@@ -54,8 +58,8 @@ pub(super) fn read_format(
         walk.skip()?;
     }
     if is_schema {
-        facts.needs.schema = true;
-        facts.input.schema_bytes += walk.since(object).len();
+        prompt.needs.schema = true;
+        prompt.input.schema_bytes += walk.since(object).len();
     }
     Ok(())
 }

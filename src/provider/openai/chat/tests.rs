@@ -8,7 +8,6 @@ use crate::{
 };
 
 mod edits;
-mod recordings;
 
 const OPENAI: &str = "https://api.openai.com/v1/chat/completions";
 
@@ -210,6 +209,17 @@ fn input_from_elsewhere_is_an_open_end() {
 }
 
 #[test]
+fn data_sources_are_an_open_end_and_forbid_the_ask_for_usage() {
+    for key in ["data_sources", "dataSources"] {
+        let reading =
+            with(&format!(r#""stream":true,"{key}":[{{"type":"azure_search"}}]"#)).unwrap();
+        assert_eq!((reading.call.open_ended(), reading.ask_usage), (Some("data sources"), false));
+        let reading = with(&format!(r#""stream":true,"{key}":[]"#)).unwrap();
+        assert_eq!((reading.call.open_ended(), reading.ask_usage), (None, true));
+    }
+}
+
+#[test]
 fn predicted_output_adds_to_a_stated_maximum() {
     let call =
         with(r#""prediction":{"type":"content","content":"abc"},"max_tokens":5"#).unwrap().call;
@@ -220,6 +230,9 @@ fn predicted_output_adds_to_a_stated_maximum() {
 fn fallback_models_are_seen() {
     let call = with(r#""models":["a/b","c"]"#).unwrap().call;
     assert_eq!(call.fallback_models(), ["a/b", "c"]);
+    let list = |names| with(&format!("\"models\":[{}]", vec!["\"a\""; names].join(",")));
+    assert_eq!(list(256).unwrap().call.fallback_models().len(), 256);
+    assert!(matches!(list(257), Err(Unreadable::Invalid { key: "models", .. })));
 }
 
 #[test]

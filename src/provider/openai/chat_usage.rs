@@ -1,21 +1,21 @@
 //! Usage as OpenAI's chat completions tell it, and the many hosts that follow them.
 //!
 //! All agree on `usage.prompt_tokens` and `usage.completion_tokens`. What they
-//! disagree on is whether a part is counted inside its whole (OpenAI's reasoning,
-//! audio and cache) or beside it (xAI's reasoning, Mistral's audio, the thinking of
-//! Gemini's compatible endpoint). `total_tokens` settles it: what the total holds
-//! above prompt and completion has been counted beside them.
+//! disagree on is whether a part is counted inside its whole or beside it, which
+//! `total_tokens` settles. Text completions tell their usage in the same way.
 
 use serde::Deserialize;
 
-use super::observe::{Dialect, EventKind, Observed};
+use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
+    provider::observe::{Dialect, EventKind, Observed},
     usage::Usage,
 };
 
-/// Of chat completions.
-pub(super) static DIALECT: Dialect = Dialect { wanted: &WANTED, end_marker: b"[DONE]", read };
+/// Of chat completions, and of text completions.
+pub(in crate::provider) static DIALECT: Dialect =
+    Dialect { wanted: &WANTED, end_marker: b"[DONE]", read };
 
 const USAGE: usize = 0;
 const CHOICES: usize = 1;
@@ -32,9 +32,6 @@ static WANTED: [Wanted; 5] = [
     // in Groq's last chunk even if usage was not asked for
     Wanted { path: Path::Within("x_groq", "usage"), most: 64 * 1024 },
 ];
-
-/// More tokens than any call can have.
-const ABSURD: u64 = 1 << 40;
 
 fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
     observed.tell_model(found.found(MODEL));
@@ -118,10 +115,6 @@ impl Wire {
 
     /// In the words of [`Usage`]; `None` if the numbers contradict each other.
     fn usage(self) -> Option<Usage> {
-        let (prompt, completion) = (self.prompt_tokens, self.completion_tokens);
-        if prompt.max(completion).max(self.total_tokens.unwrap_or_default()) > ABSURD {
-            return None;
-        }
         let input = self.prompt_tokens_details.unwrap_or_default();
         let output = self.completion_tokens_details.unwrap_or_default();
         let cached = input
@@ -137,47 +130,18 @@ impl Wire {
             .and_then(|cache| cache.ephemeral_1h_input_tokens)
             .unwrap_or_default();
         let reasoning = output.reasoning_tokens.or(self.reasoning_tokens).unwrap_or_default();
-        let mut usage = Usage {
-            input_tokens: prompt,
+        let usage = Usage {
+            input_tokens: self.prompt_tokens,
             cached_input_tokens: cached,
             cache_write_tokens: written.saturating_sub(written_1h),
             cache_write_1h_tokens: written_1h,
             input_audio_tokens: input.audio_tokens.unwrap_or_default(),
-            output_tokens: completion,
+            output_tokens: self.completion_tokens,
             reasoning_tokens: reasoning,
             output_audio_tokens: output.audio_tokens.unwrap_or_default(),
             ..Usage::default()
         };
-        usage.add_what_was_counted_beside(self.total_tokens.filter(|total| *total != 0))?;
-        // some hosts count reasoning before it was shortened; the total is what they bill
-        usage.reasoning_tokens = usage
-            .reasoning_tokens
-            .min(usage.output_tokens.saturating_sub(usage.output_audio_tokens));
-        usage.is_consistent().then_some(usage)
-    }
-}
-
-impl Usage {
-    /// Adds to a whole the parts that `total` shows to have been left out of it.
-    fn add_what_was_counted_beside(&mut self, total: Option<u64>) -> Option<()> {
-        let beside = match total {
-            Some(total) => total.checked_sub(self.total_tokens())?,
-            None if self.reasoning_tokens > self.output_tokens => self.reasoning_tokens,
-            None => 0,
-        };
-        let cache = self
-            .cached_input_tokens
-            .saturating_add(self.cache_write_tokens)
-            .saturating_add(self.cache_write_1h_tokens);
-        let is_input = beside == self.input_audio_tokens || beside == cache;
-        let whole = if is_input && beside != self.reasoning_tokens {
-            &mut self.input_tokens
-        } else {
-            // reasoning, or what has no name: output, the dearer side
-            &mut self.output_tokens
-        };
-        *whole = whole.checked_add(beside)?;
-        (*whole <= ABSURD).then_some(())
+        totals::settled(usage, self.total_tokens)
     }
 }
 

@@ -13,23 +13,21 @@
 //! | `modalities`, `audio` | whether media come back |
 //! | `prediction` | see below |
 //! | `service_tier` | the tier |
-//! | `web_search_options`, `search_parameters`, `plugins`, `background` | an open end: input that is not in the request |
+//! | `web_search_options`, `search_parameters`, `plugins`, `data_sources`, `background` | an open end: input that is not in the request |
 //!
 //! Predicted output that the model rejects is billed as output. So its bytes, of which
 //! a token has at least one, are added to a stated maximum; a call that predicts and
 //! states none is open-ended.
 
 mod facts;
-mod media;
 mod messages;
-mod tools;
 
 use http::Uri;
 
 use self::facts::Facts;
-use super::{endpoint::Endpoint, format::Reading, governed::Governed};
 use crate::{
     json::{Nest, Token, Walker},
+    provider::{endpoint::Endpoint, format::Reading, governed::Governed},
     unreadable::Unreadable,
 };
 
@@ -51,6 +49,7 @@ enum Key {
     Prediction,
     Audio,
     Search,
+    DataSources,
     Background,
 }
 
@@ -74,11 +73,17 @@ const KEYS: &[(&str, Key)] = &[
     ("web_search_options", Key::Search),
     ("search_parameters", Key::Search),
     ("plugins", Key::Search),
+    ("data_sources", Key::DataSources),
+    ("dataSources", Key::DataSources),
     ("background", Key::Background),
 ];
 
 /// Reads the body of a chat request.
-pub(super) fn read(endpoint: &Endpoint, uri: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {
+pub(in crate::provider) fn read(
+    endpoint: &Endpoint,
+    uri: &Uri,
+    body: &[u8],
+) -> Result<Reading, Unreadable> {
     let mut walk = Walker::new(body)?;
     if walk.token()? != Token::Open(Nest::Object) {
         return Err(Unreadable::NotAnObject);

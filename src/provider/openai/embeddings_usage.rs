@@ -1,0 +1,93 @@
+//! Usage as OpenAI's embeddings tell it: what was read, since nothing is written.
+
+use serde::Deserialize;
+
+use super::totals;
+use crate::{
+    extract::{Extractor, Found, Path, Wanted},
+    provider::observe::{Dialect, EventKind, Observed},
+    usage::Usage,
+};
+
+/// Of embeddings, which are never streamed.
+pub(in crate::provider) static DIALECT: Dialect =
+    Dialect { wanted: &WANTED, end_marker: b"", read };
+
+const USAGE: usize = 0;
+const MODEL: usize = 1;
+
+static WANTED: [Wanted; 2] = [
+    Wanted { path: Path::Top("usage"), most: 64 * 1024 },
+    Wanted { path: Path::Top("model"), most: 1024 },
+];
+
+fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
+    observed.tell_model(found.found(MODEL));
+    match found.found(USAGE) {
+        Found::Absent | Found::Value(b"null") => {}
+        Found::Unusable => observed.tell_usage(None),
+        Found::Value(raw) => match serde_json::from_slice::<Wire>(raw) {
+            // an input is never empty: some hosts send zeros because they do not count
+            Ok(Wire { prompt_tokens: 0, .. }) => {}
+            Ok(wire) => observed.tell_usage(wire.usage()),
+            Err(_) => observed.tell_usage(None),
+        },
+    }
+    EventKind::Other
+}
+
+/// `usage` on the wire; unknown fields are ignored, negative or fractional counts
+/// and fields given twice are errors.
+#[derive(Deserialize)]
+struct Wire {
+    prompt_tokens: u64,
+    completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+}
+
+impl Wire {
+    fn usage(self) -> Option<Usage> {
+        let output = self.completion_tokens.unwrap_or_default();
+        totals::settled(Usage::tokens(self.prompt_tokens, output), self.total_tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Observer;
+
+    fn told(document: &str) -> Observed {
+        let mut observer = Observer::new(&DIALECT);
+        observer.feed(document.as_bytes());
+        observer.end_document();
+        observer.observed().clone()
+    }
+
+    #[test]
+    fn the_prompt_is_all_there_is() {
+        let told = told(
+            r#"{"data":[{"embedding":[0.1,-2e3],"usage":{"prompt_tokens":9}}],"model":"m",
+            "usage":{"prompt_tokens":31,"total_tokens":31}}"#,
+        );
+        assert_eq!(told.usage, Some(Usage::tokens(31, 0)));
+        assert_eq!((told.model.as_deref(), told.is_final), (Some("m"), true));
+    }
+
+    #[test]
+    fn zeros_say_nothing_and_nonsense_is_flagged() {
+        assert_eq!(told(r#"{"usage":{"prompt_tokens":0,"total_tokens":0}}"#).usage, None);
+        for nonsense in [
+            r#"{"prompt_tokens":31,"total_tokens":30}"#,
+            r#"{"prompt_tokens":-1}"#,
+            r#"{"prompt_tokens":1.5}"#,
+            r#"{"prompt_tokens":1,"prompt_tokens":2}"#,
+            r#"{"prompt_tokens":99999999999999}"#,
+            "[]",
+            "{}",
+        ] {
+            let told = told(&format!(r#"{{"usage":{nonsense}}}"#));
+            assert!(told.contradictory && told.usage.is_none(), "{nonsense}");
+        }
+    }
+}

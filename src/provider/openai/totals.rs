@@ -1,0 +1,49 @@
+//! Parts that are counted inside their whole, or beside it.
+//!
+//! OpenAI's own counts contain their parts. Those who follow it disagree: xAI counts
+//! reasoning beside the answer, Mistral audio beside the prompt, the compatible
+//! endpoint of Gemini its thinking. The total settles it: what it holds above input
+//! and output has been counted beside them.
+
+use crate::usage::Usage;
+
+/// More tokens than any call can have.
+const ABSURD: u64 = 1 << 40;
+
+/// The usage once everything is inside its whole; `None` if the numbers contradict each
+/// other or are beyond belief.
+pub(super) fn settled(mut usage: Usage, total: Option<u64>) -> Option<Usage> {
+    let (input, output) = (usage.input_tokens, usage.output_tokens);
+    if input.max(output).max(total.unwrap_or_default()) > ABSURD {
+        return None;
+    }
+    usage.add_what_was_counted_beside(total.filter(|total| *total != 0))?;
+    // some hosts count reasoning before it was shortened; the total is what they bill
+    usage.reasoning_tokens =
+        usage.reasoning_tokens.min(usage.output_tokens.saturating_sub(usage.output_audio_tokens));
+    usage.is_consistent().then_some(usage)
+}
+
+impl Usage {
+    /// Adds to a whole the parts that `total` shows to have been left out of it.
+    fn add_what_was_counted_beside(&mut self, total: Option<u64>) -> Option<()> {
+        let beside = match total {
+            Some(total) => total.checked_sub(self.total_tokens())?,
+            None if self.reasoning_tokens > self.output_tokens => self.reasoning_tokens,
+            None => 0,
+        };
+        let cache = self
+            .cached_input_tokens
+            .saturating_add(self.cache_write_tokens)
+            .saturating_add(self.cache_write_1h_tokens);
+        let is_input = beside == self.input_audio_tokens || beside == cache;
+        let whole = if is_input && beside != self.reasoning_tokens {
+            &mut self.input_tokens
+        } else {
+            // reasoning, or what has no name: output, the dearer side
+            &mut self.output_tokens
+        };
+        *whole = whole.checked_add(beside)?;
+        (*whole <= ABSURD).then_some(())
+    }
+}
