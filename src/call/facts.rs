@@ -40,6 +40,8 @@ pub struct Call {
     pub(super) needs: Needs,
     pub(super) open_ended: Option<&'static str>,
     pub(super) service_tier: Option<SmolStr>,
+    pub(super) region: Option<SmolStr>,
+    pub(super) web_searches: Option<u64>,
     pub(super) labels: Labels,
     pub(super) body: Bytes,
     pub(super) json: OnceLock<Value>,
@@ -66,6 +68,8 @@ impl Call {
             needs: Needs::default(),
             open_ended: None,
             service_tier: None,
+            region: None,
+            web_searches: None,
             labels: Labels::new(),
             body: Bytes::new(),
             json: OnceLock::new(),
@@ -137,6 +141,24 @@ impl Call {
     #[inline]
     pub fn with_service_tier(mut self, tier: impl Into<SmolStr>) -> Self {
         self.service_tier = Some(tier.into());
+        self
+    }
+
+    /// Where the model is to run, as `"us"` in Anthropic's `inference_geo`. Defaults to
+    /// none stated.
+    #[must_use]
+    #[inline]
+    pub fn with_region(mut self, region: impl Into<SmolStr>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// The most web searches that the provider is expected to run and bill. Defaults
+    /// to one if the input is open-ended, else to none.
+    #[must_use]
+    #[inline]
+    pub fn with_web_searches(mut self, searches: u64) -> Self {
+        self.web_searches = Some(searches);
         self
     }
 
@@ -214,6 +236,16 @@ impl Call {
     /// The service tier asked for.
     pub fn service_tier(&self) -> Option<&str> {
         self.service_tier.as_deref()
+    }
+
+    /// Where the model is asked to run.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// The most web searches that the provider is expected to run and bill.
+    pub fn web_searches(&self) -> u64 {
+        self.web_searches.unwrap_or(self.open_ended.is_some().into())
     }
 
     /// Its labels.

@@ -11,6 +11,9 @@ pub(crate) enum Path {
     Top(&'static str),
     /// `{"key": {"key": value}}`
     Within(&'static str, &'static str),
+    /// `{"key": [{"key": value}]}`, in one of the array's objects. In two of them it
+    /// is as good as a key given twice.
+    Each(&'static str, &'static str),
 }
 
 /// A value to take.
@@ -31,6 +34,8 @@ pub(super) enum Role {
     Take(usize),
     /// If it is an object, one with wanted values, known by this key.
     Enter(&'static str),
+    /// If it is an array, one of objects with wanted values, known by this key.
+    EnterEach(&'static str),
 }
 
 impl Role {
@@ -56,7 +61,10 @@ impl Role {
             match (wanted.path, within) {
                 (Path::Top(name), None) if is(name) => return Self::Take(index),
                 (Path::Within(outer, _), None) if is(outer) => return Self::Enter(outer),
-                (Path::Within(outer, name), Some(within)) if outer == within && is(name) => {
+                (Path::Each(outer, _), None) if is(outer) => return Self::EnterEach(outer),
+                (Path::Within(outer, name) | Path::Each(outer, name), Some(within))
+                    if outer == within && is(name) =>
+                {
                     return Self::Take(index);
                 }
                 _ => {}

@@ -1,6 +1,6 @@
 //! What a call did cost.
 
-use super::{Inner, UnknownPrice, pricing::searches};
+use super::{Inner, UnknownPrice};
 use crate::{
     call::{Call, Provider},
     clock::Timestamp,
@@ -21,6 +21,8 @@ pub(super) struct Priced {
     pub(super) at: Timestamp,
     /// The tier that was asked for.
     tier: Tier,
+    /// The region that was asked for.
+    region: Region,
     /// Searches that were reserved for, which not every response tells of.
     searches: u64,
     /// How many answers were asked for.
@@ -34,7 +36,8 @@ impl Priced {
             entry,
             at: call.at(),
             tier: call.service_tier().map_or(Tier::Default, Tier::named),
-            searches: searches(call),
+            region: call.region().map_or(Region::Global, Region::named),
+            searches: call.web_searches(),
             choices: call.choices(),
         }
     }
@@ -51,7 +54,7 @@ impl Priced {
 }
 
 impl Inner {
-    /// The actual cost, at the row of the model and tier that answered, as of the time
+    /// The actual cost, at the row of the model, tier and region that answered, as of the time
     /// of the decision; a model the book does not know costs the dearer of the reserved
     /// row and the fallback.
     /// `None` if the usage cannot be true.
@@ -75,9 +78,11 @@ impl Inner {
         {
             return None;
         }
-        let usage = Usage { web_searches: usage.web_searches.max(priced.searches), ..*usage };
+        let searches = if observed.counts_searches { 0 } else { priced.searches };
+        let usage = Usage { web_searches: usage.web_searches.max(searches), ..*usage };
         let tier = priced.tier(observed);
-        let cost = |price: &Price| price.cost(&usage, tier, Region::default());
+        let region = observed.region.as_deref().map_or(priced.region, Region::named);
+        let cost = |price: &Price| price.cost(&usage, tier, region);
         let assumed = match &self.settings.unknown_price {
             UnknownPrice::Assume(price) => Some(cost(price)),
             UnknownPrice::Deny | UnknownPrice::Allow => None,

@@ -224,8 +224,10 @@ impl Meter for Permit {
         }
     }
 
+    /// What ends on a running total was cut off, however quietly.
     fn complete(mut self) {
-        self.end(End::Complete);
+        let was_cut = self.seen.is_partial && !self.seen.is_final;
+        self.end(if was_cut { End::Broken } else { End::Complete });
     }
 
     fn fail(mut self) {

@@ -53,11 +53,6 @@ pub(crate) struct Quote {
     pub(crate) known: bool,
 }
 
-/// The provider may search on its own; how often is not known before.
-pub(super) fn searches(call: &Call) -> u64 {
-    u64::from(call.open_ended().is_some())
-}
-
 impl Policy {
     /// Prices a call for the first time. A panic of the user's estimator denies.
     pub(super) fn first_price(
@@ -171,9 +166,9 @@ pub(super) fn unknown_price(model: &str, provider: &Provider) -> Deny {
 pub(crate) fn asked(call: &Call) -> Asked<'_> {
     Asked {
         tier: call.service_tier(),
+        region: call.region(),
         media: call.needs().media || call.input().media > 0,
-        web_searches: searches(call),
-        ..Asked::default()
+        web_searches: call.web_searches(),
     }
 }
 

@@ -75,6 +75,10 @@ impl Permit {
         match (end, billing(self.phase), actual) {
             (End::NotSent, ..) => (Usd::ZERO, SettledHow::NotSent),
             (End::Failed, ..) => ambiguous(),
+            // More was done than was told.
+            (End::Complete, _, Some(seen)) if self.seen.is_partial => {
+                (seen.max(estimate), SettledHow::Estimated)
+            }
             (End::Complete, _, Some(actual)) => (actual, SettledHow::Actual),
             (End::Complete | End::Broken, Billing::Refused, None) => {
                 (Usd::ZERO, SettledHow::Refused)

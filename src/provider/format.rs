@@ -2,7 +2,10 @@
 
 use http::Uri;
 
-use super::{endpoint::Endpoint, layout::Layout, observe::Observer, openai_chat};
+use super::{
+    anthropic, anthropic_usage, endpoint::Endpoint, gemini, gemini_usage, layout::Layout,
+    observe::Observer, openai_chat,
+};
 use crate::{call::Call, unreadable::Unreadable};
 
 /// How a request and its response are written.
@@ -21,6 +24,10 @@ use crate::{call::Call, unreadable::Unreadable};
 pub enum Format {
     /// OpenAI's chat completions, which most providers speak.
     OpenAiChat,
+    /// Anthropic's messages.
+    AnthropicMessages,
+    /// Gemini's content generation, at once or streamed, as events or as a JSON array.
+    GeminiGenerate,
 }
 
 impl Format {
@@ -28,6 +35,8 @@ impl Format {
     pub(crate) fn observer(self) -> Observer {
         match self {
             Self::OpenAiChat => Observer::openai_chat(),
+            Self::AnthropicMessages => Observer::new(&anthropic_usage::DIALECT),
+            Self::GeminiGenerate => Observer::new(&gemini_usage::DIALECT),
         }
     }
 }
@@ -50,5 +59,7 @@ pub(crate) struct Reading {
 pub(crate) fn read(endpoint: &Endpoint, uri: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {
     match endpoint.format {
         Format::OpenAiChat => openai_chat::read(endpoint, uri, body),
+        Format::AnthropicMessages => anthropic::read(endpoint, uri, body),
+        Format::GeminiGenerate => gemini::read(endpoint, uri, body),
     }
 }

@@ -10,11 +10,16 @@
 //! A format is one file with one function `read`; it appears in [`Format`], in the
 //! table of paths and nowhere else.
 
+mod anthropic;
+mod anthropic_usage;
 mod endpoint;
 mod format;
+mod gemini;
+mod gemini_usage;
 mod governed;
 mod host;
 mod layout;
+mod list;
 mod observe;
 mod openai_chat;
 mod openai_chat_usage;

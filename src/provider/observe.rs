@@ -6,7 +6,7 @@
 
 use smol_str::SmolStr;
 
-use super::openai_chat_usage;
+use super::{list::List, openai_chat_usage};
 use crate::{
     extract::{Extractor, Found, Wanted},
     usage::Usage,
@@ -24,6 +24,9 @@ pub struct Observed {
     pub model: Option<SmolStr>,
     /// The service tier the answer was served from.
     pub service_tier: Option<SmolStr>,
+    /// Where the model ran, by the name the provider gives it, as Anthropic's
+    /// `inference_geo`.
+    pub region: Option<SmolStr>,
     /// Whether the response has said that it is complete: its document closed, or
     /// the marker came that ends a stream.
     pub is_final: bool,
@@ -31,6 +34,13 @@ pub struct Observed {
     /// their whole, a key given twice. [`usage`](Self::usage) is then what was told
     /// before, a floor and not the truth; the call settles at its estimate.
     pub contradictory: bool,
+    /// Whether the usage told last is known not to be all: a running total, of which
+    /// more was to come, or one without what another model did on the way. A response
+    /// that ends so was cut off, and settles as one that broke off.
+    pub is_partial: bool,
+    /// Whether the usage counts the provider's own web searches, so that none told
+    /// means none made.
+    pub counts_searches: bool,
     news: bool,
 }
 
@@ -53,7 +63,22 @@ pub(super) struct Dialect {
     /// The data of an event that ends the stream; empty if the format has none.
     pub(super) end_marker: &'static [u8],
     /// Reads what was taken and says what kind of event it was.
-    pub(super) read: fn(&Extractor, &mut Observed) -> EventKind,
+    pub(super) read: fn(&Extractor, &mut Observed, &mut Memory) -> EventKind,
+}
+
+/// What a dialect that tells its usage in several parts remembers of the earlier ones.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The counts told so far, by numbers of the dialect's own.
+    pub(super) counts: [Option<u64>; 10],
+    /// Whether what is read is one part of several: an event, or one of an array.
+    pub(super) is_part: bool,
+    /// Whether the model has said that it is done.
+    pub(super) has_stopped: bool,
+    /// Whether the counts are those of the end.
+    pub(super) has_totals: bool,
+    /// Whether there was more than the counts tell.
+    pub(super) is_floor: bool,
 }
 
 /// Reads one response; see the [module](self).
@@ -61,8 +86,10 @@ pub(super) struct Dialect {
 pub(crate) struct Observer {
     dialect: &'static Dialect,
     extractor: Extractor,
+    list: List,
     marker: Marker,
     observed: Observed,
+    memory: Memory,
 }
 
 impl Observer {
@@ -71,29 +98,47 @@ impl Observer {
         Self::new(&openai_chat_usage::DIALECT)
     }
 
-    fn new(dialect: &'static Dialect) -> Self {
+    /// For what is written in this dialect.
+    pub(super) fn new(dialect: &'static Dialect) -> Self {
         Self {
             dialect,
             extractor: Extractor::new(dialect.wanted),
+            list: List::default(),
             marker: Marker::default(),
             observed: Observed::default(),
+            memory: Memory::default(),
         }
     }
 
     /// Reads a piece of the document, or of the present event's data.
     pub(crate) fn feed(&mut self, piece: &[u8]) {
         self.marker.feed(self.dialect.end_marker, piece);
-        self.extractor.feed(piece);
+        let mut rest = self.list.skip(piece);
+        while !rest.is_empty() {
+            let read = self.extractor.feed(rest);
+            if self.list != List::Inside || !self.extractor.is_whole() {
+                return;
+            }
+            self.memory.is_part = true;
+            self.read();
+            self.extractor.reset();
+            self.list.end_part();
+            rest = self.list.skip(rest.get(read..).unwrap_or_default());
+        }
     }
 
     /// The document has ended.
     pub(crate) fn end_document(&mut self) {
-        (self.dialect.read)(&self.extractor, &mut self.observed);
-        if self.extractor.is_whole() {
+        self.memory.is_part = !matches!(self.list, List::Unknown | List::Single);
+        if self.list != List::Ended {
+            self.read();
+        }
+        // An array can be closed behind a part that tells of an error.
+        let is_whole = self.list == List::Ended && !self.observed.is_partial;
+        if is_whole || (self.list == List::Single && self.extractor.is_whole()) {
             self.observed.finish();
         }
-        self.extractor.reset();
-        self.marker = Marker::default();
+        self.start_anew();
     }
 
     /// The present event has ended; the next piece belongs to another.
@@ -101,14 +146,24 @@ impl Observer {
         let kind = if self.marker.is_complete(self.dialect.end_marker) {
             EventKind::Terminal
         } else {
-            (self.dialect.read)(&self.extractor, &mut self.observed)
+            self.memory.is_part = true;
+            self.read()
         };
         if kind == EventKind::Terminal {
             self.observed.finish();
         }
-        self.extractor.reset();
-        self.marker = Marker::default();
+        self.start_anew();
         kind
+    }
+
+    fn read(&mut self) -> EventKind {
+        (self.dialect.read)(&self.extractor, &mut self.observed, &mut self.memory)
+    }
+
+    fn start_anew(&mut self) {
+        self.extractor.reset();
+        self.list = List::default();
+        self.marker = Marker::default();
     }
 
     /// What has been told so far.
@@ -143,6 +198,28 @@ impl Observed {
         self.news |= replace(&mut self.service_tier, told);
     }
 
+    /// Takes the name of the service tier; an empty one says nothing.
+    pub(super) fn tell_tier(&mut self, told: &str) {
+        self.news |= replace_name(&mut self.service_tier, told);
+    }
+
+    /// Takes the name of the region; an empty one says nothing.
+    pub(super) fn tell_region(&mut self, told: &str) {
+        self.news |= replace_name(&mut self.region, told);
+    }
+
+    /// Takes whether the usage is known not to be all.
+    pub(super) fn tell_partial(&mut self, is_partial: bool) {
+        self.news |= self.is_partial != is_partial;
+        self.is_partial = is_partial;
+    }
+
+    /// Takes whether web searches are counted.
+    pub(super) fn tell_counts_searches(&mut self, counts: bool) {
+        self.news |= self.counts_searches != counts;
+        self.counts_searches = counts;
+    }
+
     fn finish(&mut self) {
         self.news |= !self.is_final;
         self.is_final = true;
@@ -164,6 +241,14 @@ fn replace(text: &mut Option<SmolStr>, told: Found<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+fn replace_name(name: &mut Option<SmolStr>, told: &str) -> bool {
+    let is_new = !told.is_empty() && name.as_deref() != Some(told);
+    if is_new {
+        *name = Some(told.into());
+    }
+    is_new
 }
 
 /// Compares data with a marker as it comes, white space around it aside.

@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 
-use super::observe::{Dialect, EventKind, Observed};
+use super::observe::{Dialect, EventKind, Memory, Observed};
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
     usage::Usage,
@@ -36,7 +36,7 @@ static WANTED: [Wanted; 5] = [
 /// More tokens than any call can have.
 const ABSURD: u64 = 1 << 40;
 
-fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
+fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     observed.tell_service_tier(found.found(SERVICE_TIER));
     match found.found(USAGE) {

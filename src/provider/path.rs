@@ -1,5 +1,7 @@
 //! What the path of a request with a body says.
 
+use std::borrow::Cow;
+
 use super::format::Format;
 
 /// What a path stands for.
@@ -43,16 +45,135 @@ pub(super) fn kind(path: &str) -> Kind {
         (_, "embeddings" | "embed") => Unmeterable("embeddings are not read yet"),
         ("audio", _) => Unmeterable("audio is not read yet"),
         ("images", _) | (_, "videos") => Unmeterable("images and videos are not read yet"),
-        (_, "messages") => Unmeterable("Anthropic's messages are not read yet"),
+        ("v1", "messages") => Metered(Format::AnthropicMessages),
+        ("v1", "complete") => Unmeterable("Anthropic's text completions are not read"),
         ("api", "chat" | "generate") => Unmeterable("Ollama's own API is not read yet"),
+        (_, "invoke" | "invoke-with-response-stream" | "converse" | "converse-stream") => {
+            Unmeterable("Amazon Bedrock's own API is not read")
+        }
         _ => match last.rsplit_once(':') {
-            Some((_, "countTokens")) => Free,
-            Some((_, "generateContent" | "streamGenerateContent")) => {
-                Unmeterable("Gemini's content generation is not read yet")
-            }
-            _ => Unmeterable(UNKNOWN),
+            Some((name, method)) => google(before, name, method),
+            None => Unmeterable(UNKNOWN),
         },
     }
+}
+
+/// What a method of Google's is, `before` being the collection of what it is called on.
+fn google(before: &str, name: &str, method: &str) -> Kind {
+    match method {
+        "generateContent" | "streamGenerateContent" => {
+            if COLLECTIONS.contains(&before) && !name.is_empty() {
+                Kind::Metered(Format::GeminiGenerate)
+            } else {
+                Kind::Unmeterable("Gemini's content generation names a model in its path")
+            }
+        }
+        "countTokens" | "computeTokens" => Kind::Free,
+        "embedContent" | "batchEmbedContents" => {
+            Kind::Unmeterable("Gemini's embeddings do not tell their usage")
+        }
+        "batchGenerateContent" | "asyncBatchEmbedContent" => {
+            Kind::Unmeterable("batches are billed later, and elsewhere")
+        }
+        "rawPredict" | "streamRawPredict" => {
+            Kind::Unmeterable("other makers' models on Vertex AI are not read")
+        }
+        "predict" | "predictLongRunning" => {
+            Kind::Unmeterable("Google's images, videos and predictions are not read")
+        }
+        _ => Kind::Unmeterable(UNKNOWN),
+    }
+}
+
+/// Where Gemini's models are: the makers', tuned ones, and those deployed on Vertex AI.
+const COLLECTIONS: [&str; 3] = ["models", "tunedModels", "endpoints"];
+
+/// A model in a path of Gemini's, and what stands around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GeminiModel<'a> {
+    /// Up to the model's collection.
+    before: &'a str,
+    collection: &'a str,
+    name: &'a str,
+    /// The method, from its colon on.
+    after: &'a str,
+}
+
+impl<'a> GeminiModel<'a> {
+    pub(super) fn of(path: &'a str) -> Option<Self> {
+        let (resource, _) = path.rsplit_once(':').filter(|(_, method)| {
+            let method = method.trim_end_matches('/');
+            matches!(method, "generateContent" | "streamGenerateContent")
+        })?;
+        let after = path.get(resource.len()..)?;
+        let (rest, name) = resource.rsplit_once('/').filter(|(_, name)| !name.is_empty())?;
+        let collection = rest.rsplit('/').next().filter(|last| COLLECTIONS.contains(last))?;
+        let before = rest.get(..rest.len() - collection.len())?;
+        Some(Self { before, collection, name, after })
+    }
+
+    /// The name by which the model is known; that of one which is not a maker's has
+    /// its collection before it, because the maker may have another of that name.
+    pub(super) fn full_name(self) -> Cow<'a, str> {
+        let name = unescaped(self.name);
+        if self.collection == "models" { name } else { format!("{}/{name}", self.collection).into() }
+    }
+
+    /// The path for another model.
+    pub(super) fn path_to(self, model: &str) -> String {
+        let Self { before, collection, after, .. } = self;
+        let known = COLLECTIONS.iter().find_map(|own| {
+            Some((*own, model.strip_prefix(own)?.strip_prefix('/')?))
+        });
+        let (makers, (collection, name)) = match known {
+            Some(known) => ("", known),
+            // Vertex AI has its own models elsewhere than those deployed on it.
+            None if collection == "endpoints" => ("publishers/google/", ("models", model)),
+            None => ("", ("models", model)),
+        };
+        format!("{before}{makers}{collection}/{}{after}", segment(name))
+    }
+}
+
+/// Whether a path of Gemini's asks for a stream.
+pub(super) fn is_gemini_stream(path: &str) -> bool {
+    path.trim_end_matches('/').ends_with(":streamGenerateContent")
+}
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    name.bytes().fold(String::with_capacity(name.len()), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(byte.into())
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
+/// A segment of a path as a name. What is no UTF-8 is replaced: no model has such a
+/// name.
+fn unescaped(segment: &str) -> Cow<'_, str> {
+    if !segment.contains('%') {
+        return segment.into();
+    }
+    let (mut out, mut rest) = (Vec::with_capacity(segment.len()), segment.as_bytes());
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        rest = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high << 4 | low) as u8);
+                after.get(2..).unwrap_or_default()
+            }
+            _ => {
+                out.push(*first);
+                after
+            }
+        };
+    }
+    String::from_utf8_lossy(&out).into_owned().into()
 }
 
 /// The name in `/deployments/{name}/…`, if the path has one.
@@ -60,6 +181,14 @@ pub(super) fn deployment(path: &str) -> Option<&str> {
     let mut segments = path.split('/').skip_while(|segment| *segment != "deployments");
     let (_, name, rest) = (segments.next()?, segments.next()?, segments.next());
     Some(name).filter(|name| !name.is_empty() && rest.is_some())
+}
+
+/// The path to another deployment.
+pub(super) fn to_deployment(path: &str, model: &str) -> Option<String> {
+    let old = deployment(path)?;
+    // The deployment is a part of the path, so it has a place in it.
+    let (before, after) = path.split_once(&format!("/deployments/{old}/"))?;
+    Some(format!("{before}/deployments/{}/{after}", segment(model)))
 }
 
 const UNKNOWN: &str = "no known endpoint has this path";
@@ -98,6 +227,53 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_metered_where_anthropics_clients_send_them() {
+        for path in ["/v1/messages", "/anthropic/v1/messages/", "/api/v1/messages"] {
+            assert_eq!(kind(path), Kind::Metered(Format::AnthropicMessages), "{path}");
+        }
+    }
+
+    #[test]
+    fn content_generation_is_metered_for_every_model() {
+        for (path, model) in [
+            ("/v1beta/models/gemini-2.5-flash:generateContent", "gemini-2.5-flash"),
+            ("/models/gemini-2.5-flash:streamGenerateContent/", "gemini-2.5-flash"),
+            ("/v1beta/models/gemini%2D2.5%2dflash:generateContent", "gemini-2.5-flash"),
+            ("/v1beta/models/%67%FF%2:generateContent", "g\u{FFFD}%2"),
+            ("/v1beta/models/a:b:generateContent", "a:b"),
+            ("/v1beta/tunedModels/mine-17:generateContent", "tunedModels/mine-17"),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/gemini-3-pro:generateContent",
+                "gemini-3-pro",
+            ),
+            ("/v1/projects/p/locations/l/endpoints/123:streamGenerateContent", "endpoints/123"),
+        ] {
+            assert_eq!(kind(path), Kind::Metered(Format::GeminiGenerate), "{path}");
+            assert_eq!(GeminiModel::of(path).unwrap().full_name(), model, "{path}");
+        }
+        for path in ["/v1beta/models/x:countTokens", "/v1beta/models/", "", ":generateContent"] {
+            assert_eq!(GeminiModel::of(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn another_model_is_another_path() {
+        for (path, model, expected) in [
+            ("/v1beta/models/a:generateContent", "b c", "/v1beta/models/b%20c:generateContent"),
+            ("/models/a:streamGenerateContent/", "models/b", "/models/b:streamGenerateContent/"),
+            ("/v1/models/a:generateContent", "tunedModels/b", "/v1/tunedModels/b:generateContent"),
+            ("/v1/tunedModels/a:generateContent", "b/c", "/v1/models/b%2Fc:generateContent"),
+            (
+                "/v1/projects/p/locations/l/endpoints/1:generateContent",
+                "gemini-3-pro",
+                "/v1/projects/p/locations/l/publishers/google/models/gemini-3-pro:generateContent",
+            ),
+        ] {
+            assert_eq!(GeminiModel::of(path).unwrap().path_to(model), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn what_costs_nothing_is_free() {
         for path in [
             "/v1/moderations",
@@ -124,8 +300,12 @@ mod tests {
             "/",
             "/v1/responses",
             "/v1/batches",
-            "/v1/messages",
+            "/messages",
             "/v1/messages/batches",
+            "/v1/messages/m1",
+            "/v1/complete",
+            "/model/anthropic.claude-sonnet-4-6/invoke",
+            "/model/anthropic.claude-sonnet-4-6/converse-stream",
             "/v1/completions",
             "/v1/embeddings",
             "/v1/audio/speech",
@@ -137,7 +317,18 @@ mod tests {
             "/v1/assistants",
             "/v1/fine_tuning/jobs",
             "/v1/vector_stores/vs1/files",
-            "/v1beta/models/gemini-2.5-flash:generateContent",
+            "/v1beta/models/gemini-2.5-flash:embedContent",
+            "/v1beta/models/gemini-2.5-flash:batchEmbedContents",
+            "/v1beta/models/gemini-2.5-flash:batchGenerateContent",
+            "/v1beta/models/gemini-2.5-flash:generatecontent",
+            "/v1beta/models/gemini-2.5-flash%3AgenerateContent",
+            "/v1beta/models/gemini-2.5-flash:generate%43ontent",
+            "/v1beta/models/:generateContent",
+            "/v1beta/models:generateContent",
+            "/v1beta/models/x/y:generateContent",
+            "/v1/projects/p/locations/l/publishers/anthropic/models/claude-opus-4-8:rawPredict",
+            "/v1/publishers/google/models/veo-3:predictLongRunning",
+            "/v1beta/cachedContents",
             "/api/chat",
             "/V1/Chat/Completions",
             "/v1/chat%2Fcompletions",
