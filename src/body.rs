@@ -286,6 +286,4 @@ where
 }
 
 #[cfg(test)]
-mod recorded_tests;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

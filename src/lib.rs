@@ -91,6 +91,9 @@ mod layer;
 mod nested;
 mod service;
 
+#[cfg(test)]
+mod recorded;
+
 pub use body::MeteredBody;
 pub use call::{Bound, Call, Estimate, Input, Needs, Operation, Provider, Used};
 pub use claim::{Amount, Claim, Scope, Unit};

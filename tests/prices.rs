@@ -1,13 +1,7 @@
-//! The bundled book against published prices and against recorded calls.
+//! The bundled book against published prices.
 #![allow(clippy::unwrap_used)] // in helpers too
 
-use std::{
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-};
-
 use driftlock::{Price, PriceBook, Provider, Region, Tier, Timestamp, Usage, Usd};
-use serde_json::Value;
 
 fn price(provider: &Provider, model: &str) -> Price {
     let book = PriceBook::bundled();
@@ -147,70 +141,4 @@ fn every_entry_is_found_under_its_own_name() {
         assert_eq!(found, Some(entry));
         assert!(!entry.price().is_free(), "{}: nothing in the lists is free", entry.model());
     }
-}
-
-#[test]
-fn recorded_openai_calls_cost_what_an_independent_calculator_says() {
-    let Some(folder) = recordings() else { return };
-    let (book, mut matched, mut unpriced) = (PriceBook::bundled(), 0, 0);
-    for line in lines(&folder) {
-        let call: Value = serde_json::from_str(&line).unwrap();
-        let Some(oracle) = call["oracle"]["total_price"].as_str() else { continue };
-        if call["kind"] != "openai.chat" {
-            continue;
-        }
-        let model = call["reported_model"].as_str().unwrap();
-        let provider = Provider::named(call["provider"].as_str().unwrap());
-        let Some(id) = book.find(&provider, model) else {
-            eprintln!("skipped: {provider} {model} has no price");
-            unpriced += 1;
-            continue;
-        };
-        let usage = chat_usage(&call["reported_usage"]);
-        let cost = book.entry(id).price().cost(&usage, Tier::Default, Region::Global);
-        assert_eq!(cost, rounded_up(oracle), "{model} {usage:?} in {}", call["id"]);
-        matched += 1;
-    }
-    eprintln!("{matched} recordings cost what the calculator says, {unpriced} have no price");
-    assert!(matched > 0);
-}
-
-fn chat_usage(reported: &Value) -> Usage {
-    let count = |pointer: &str| reported.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
-    Usage {
-        input_tokens: count("/prompt_tokens"),
-        cached_input_tokens: count("/prompt_tokens_details/cached_tokens"),
-        input_audio_tokens: count("/prompt_tokens_details/audio_tokens"),
-        output_tokens: count("/completion_tokens"),
-        reasoning_tokens: count("/completion_tokens_details/reasoning_tokens"),
-        output_audio_tokens: count("/completion_tokens_details/audio_tokens"),
-        ..Usage::default()
-    }
-}
-
-/// A decimal of any length, to the nano-dollar above.
-fn rounded_up(decimal: &str) -> Usd {
-    let (whole, decimals) = decimal.split_once('.').unwrap_or((decimal, "0"));
-    let (kept, rest) = decimals.split_at(decimals.len().min(9));
-    let rest_counts = rest.bytes().any(|digit| digit != b'0');
-    usd(&format!("{whole}.{kept}")).saturating_add(Usd::nanos(rest_counts.into()))
-}
-
-fn recordings() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = std::env::var_os("DRIFTLOCK_SHARED").map_or(beside, PathBuf::from);
-    let folder = shared.join("data/recordings");
-    if !folder.is_dir() {
-        eprintln!("skipped: no recordings at {}", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
-fn lines(folder: &Path) -> impl Iterator<Item = String> {
-    let files = ["rig.jsonl.gz", "otel-contrib.jsonl.gz"].map(|name| folder.join(name));
-    files.into_iter().flat_map(|path| {
-        let file = std::fs::File::open(path).unwrap();
-        BufReader::new(flate2::read::GzDecoder::new(file)).lines().map(Result::unwrap)
-    })
 }

@@ -12,18 +12,18 @@ use crate::{provider::Observed, usage::Usage};
 
 /// What a meter was told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Log {
-    pub(super) observed: Observed,
-    pub(super) frames: usize,
-    pub(super) end: Option<&'static str>,
+pub(crate) struct Log {
+    pub(crate) observed: Observed,
+    pub(crate) frames: usize,
+    pub(crate) end: Option<&'static str>,
 }
 
 /// Writes down what it is told.
 #[derive(Debug)]
-pub(super) struct Told(Arc<Mutex<Log>>);
+pub(crate) struct Told(Arc<Mutex<Log>>);
 
 impl Told {
-    pub(super) fn new() -> (Self, impl Fn() -> Log) {
+    pub(crate) fn new() -> (Self, impl Fn() -> Log) {
         let log = Arc::new(Mutex::new(Log::default()));
         (Self(log.clone()), move || log.lock().unwrap().clone())
     }
@@ -53,13 +53,13 @@ impl Meter for Told {
 }
 
 /// A body of given frames; whether it admits to its end after the last is given too.
-pub(super) struct Frames {
+pub(crate) struct Frames {
     frames: VecDeque<Result<Frame<Bytes>, &'static str>>,
     admits_end: bool,
 }
 
 impl Frames {
-    pub(super) fn new<T: Into<Bytes>>(data: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn new<T: Into<Bytes>>(data: impl IntoIterator<Item = T>) -> Self {
         let frames = data.into_iter().map(|data| Ok(Frame::data(data.into()))).collect();
         Self { frames, admits_end: false }
     }

@@ -8,7 +8,6 @@ use crate::{
 };
 
 mod edits;
-mod recordings;
 
 const OPENAI: &str = "https://api.openai.com/v1/chat/completions";
 
