@@ -179,7 +179,8 @@ impl Wire {
     }
 
     fn has_foreign(&self, model: Option<&str>) -> bool {
-        self.beyond().any(|iteration| iteration.model.is_some() && iteration.model.as_deref() != model)
+        self.beyond()
+            .any(|iteration| iteration.model.is_some() && iteration.model.as_deref() != model)
     }
 
     /// The tier, empty if nothing is told; that of fast answers is told by their speed.
@@ -225,7 +226,9 @@ fn sum(one: Usage, other: Usage) -> Option<Usage> {
         input_tokens: one.input_tokens.checked_add(other.input_tokens)?,
         cached_input_tokens: one.cached_input_tokens.checked_add(other.cached_input_tokens)?,
         cache_write_tokens: one.cache_write_tokens.checked_add(other.cache_write_tokens)?,
-        cache_write_1h_tokens: one.cache_write_1h_tokens.checked_add(other.cache_write_1h_tokens)?,
+        cache_write_1h_tokens: one
+            .cache_write_1h_tokens
+            .checked_add(other.cache_write_1h_tokens)?,
         output_tokens: one.output_tokens.checked_add(other.output_tokens)?,
         reasoning_tokens: one.reasoning_tokens.checked_add(other.reasoning_tokens)?,
         web_searches: one.web_searches.checked_add(other.web_searches)?,

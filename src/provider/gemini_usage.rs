@@ -53,9 +53,9 @@ const ABSURD: u64 = 1 << 40;
 fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     // Two candidates that have finished are found as a key given twice.
-    memory.has_stopped |= [FINISH_REASON, BLOCK_REASON].into_iter().any(|reason| {
-        !matches!(found.found(reason), Found::Absent | Found::Value(b"null"))
-    });
+    memory.has_stopped |= [FINISH_REASON, BLOCK_REASON]
+        .into_iter()
+        .any(|reason| !matches!(found.found(reason), Found::Absent | Found::Value(b"null")));
     searches(found.found(GROUNDING), memory);
     tell(found.found(USAGE), observed, memory);
     if observed.usage.is_some() {

@@ -135,9 +135,14 @@ mod tests {
         assert_eq!(provider("me.openai.azure.com."), ("azure", true));
         assert_eq!(provider("api.mistral.ai"), ("mistral", false));
         assert_eq!(provider("europe-west4-aiplatform.googleapis.com"), ("google", true));
-        for stranger in
-            ["evil-api.groq.com.example", "xapi.groq.com", ".openai.azure.com", "-aiplatform.googleapis.com", "", "é.ai"]
-        {
+        for stranger in [
+            "evil-api.groq.com.example",
+            "xapi.groq.com",
+            ".openai.azure.com",
+            "-aiplatform.googleapis.com",
+            "",
+            "é.ai",
+        ] {
             assert_eq!(provider(stranger), ("openai", false), "{stranger}");
         }
     }

@@ -116,15 +116,19 @@ impl<'a> GeminiModel<'a> {
     /// its collection before it, because the maker may have another of that name.
     pub(super) fn full_name(self) -> Cow<'a, str> {
         let name = unescaped(self.name);
-        if self.collection == "models" { name } else { format!("{}/{name}", self.collection).into() }
+        if self.collection == "models" {
+            name
+        } else {
+            format!("{}/{name}", self.collection).into()
+        }
     }
 
     /// The path for another model.
     pub(super) fn path_to(self, model: &str) -> String {
         let Self { before, collection, after, .. } = self;
-        let known = COLLECTIONS.iter().find_map(|own| {
-            Some((*own, model.strip_prefix(own)?.strip_prefix('/')?))
-        });
+        let known = COLLECTIONS
+            .iter()
+            .find_map(|own| Some((*own, model.strip_prefix(own)?.strip_prefix('/')?)));
         let (makers, (collection, name)) = match known {
             Some(known) => ("", known),
             // Vertex AI has its own models elsewhere than those deployed on it.

@@ -127,24 +127,33 @@ fn a_governed_key_given_twice_or_in_other_letters_is_refused() {
 #[test]
 fn text_counts_wherever_it_stands() {
     assert_eq!(text_bytes(r#""12345""#), 5);
-    assert_eq!(text_bytes(r#"[{"text":"12345","cache_control":{"type":"ephemeral","ttl":"1h"}}]"#), 5);
+    assert_eq!(
+        text_bytes(r#"[{"text":"12345","cache_control":{"type":"ephemeral","ttl":"1h"}}]"#),
+        5
+    );
     assert_eq!(text_bytes(r#"[{"thinking":"123","signature":"45"},{"data":"678"}]"#), 8);
     // what is given to a tool, as it is written
     assert_eq!(text_bytes(r#"[{"name":"f","id":"1","input":{"a":[1, 2]}}]"#), 2 + 12);
     let result = r#"[{"tool_use_id":"1","is_error":true,"content":[{"text":"23"},"4",["5"]]}]"#;
     assert_eq!(text_bytes(result), 1 + 2 + 1 + 5);
-    let document = r#"[{"type":"document","source":{"data":"1234","media_type":"text/plain","type":"text"}}]"#;
+    let document =
+        r#"[{"type":"document","source":{"data":"1234","media_type":"text/plain","type":"text"}}]"#;
     assert_eq!(text_bytes(document), 8 + 4);
     let blocks = r#"[{"source":{"type":"content","content":[{"text":"1234"}]},"title":"ab"}]"#;
     assert_eq!(text_bytes(blocks), 4 + 2);
     assert_eq!(text_bytes(r#"[{"source":"https://x","title":"ab","content":[{"text":"c"}]}]"#), 12);
-    assert_eq!(content(r#"[{"input":{"source":{"type":"base64","data":"1"}}}]"#).call.input().media, 0);
+    assert_eq!(
+        content(r#"[{"input":{"source":{"type":"base64","data":"1"}}}]"#).call.input().media,
+        0
+    );
 }
 
 #[test]
 fn media_count_as_media_and_not_as_text() {
     let data = "x".repeat(70_000);
-    let image = format!(r#"{{"source":{{"data":"{data}","media_type":"image/png","type":"base64"}},"type":"image"}}"#);
+    let image = format!(
+        r#"{{"source":{{"data":"{data}","media_type":"image/png","type":"base64"}},"type":"image"}}"#
+    );
     let pdf = image.replace("image/png", "application/pdf").replace("\"image\"", "\"document\"");
     for (block, media) in [(&image, 1), (&pdf, 1 + 2)] {
         for block in [block.clone(), format!(r#"{{"type":"tool_result","content":[{block}]}}"#)] {
@@ -179,11 +188,16 @@ fn tools_and_schemas_are_needs_and_bytes() {
     assert!(known.open_ended().is_none() && known.input().schema_bytes > 2_048);
     assert!(!with(r#""tools":[]"#).unwrap().call.needs().tools);
     let schema = r#"{"type":"json_schema","schema":{}}"#;
-    for format in [format!(r#""output_format":{schema}"#), format!(r#""output_config":{{"effort":"low","format":{schema}}}"#)] {
+    for format in [
+        format!(r#""output_format":{schema}"#),
+        format!(r#""output_config":{{"effort":"low","format":{schema}}}"#),
+    ] {
         let call = with(&format).unwrap().call;
         assert!(call.needs().schema && call.input().schema_bytes == schema.len() as u64);
     }
-    assert!(!with(r#""output_config":{"effort":"low","format":null}"#).unwrap().call.needs().schema);
+    assert!(
+        !with(r#""output_config":{"effort":"low","format":null}"#).unwrap().call.needs().schema
+    );
 }
 
 #[test]
@@ -227,7 +241,9 @@ fn model_and_maximum_are_written_in_their_places_and_nothing_else() {
     );
     let higher = Edits { max_output_tokens: Some(901), ..Edits::default() };
     assert_eq!(edited(body, higher), None);
-    for (before, after) in [("", r#","max_tokens":70"#), (r#","max_tokens":null"#, r#","max_tokens":70"#)] {
+    for (before, after) in
+        [("", r#","max_tokens":70"#), (r#","max_tokens":null"#, r#","max_tokens":70"#)]
+    {
         let body = |members: &str| format!(r#"{{"model":"m","messages":[]{members}}}"#);
         let edits = Edits { max_output_tokens: Some(70), include_usage: true, model: None };
         assert_eq!(edited(&body(before), edits).unwrap(), body(after));

@@ -93,10 +93,7 @@ impl Maker {
 }
 
 /// A number of tokens or uses.
-pub(super) fn count(
-    walk: &mut Walker<'_>,
-    key: &'static str,
-) -> Result<Option<u64>, Unreadable> {
+pub(super) fn count(walk: &mut Walker<'_>, key: &'static str) -> Result<Option<u64>, Unreadable> {
     value::whole(walk, key, 0..=u32::MAX, "a whole number from 0 to 4294967295")
 }
 
@@ -134,10 +131,7 @@ pub(super) fn read_format(
 }
 
 /// Reads `context_management`: whether the conversation may be compacted.
-pub(super) fn may_compact(
-    walk: &mut Walker<'_>,
-    key: &'static str,
-) -> Result<bool, Unreadable> {
+pub(super) fn may_compact(walk: &mut Walker<'_>, key: &'static str) -> Result<bool, Unreadable> {
     if !value::enter_object(walk, key)? {
         return Ok(false);
     }

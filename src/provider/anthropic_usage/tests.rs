@@ -30,7 +30,8 @@ const START: &str = r#"{"type":"message_start","message":{"type":"message","mode
     "usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":7,
     "cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4},"output_tokens":1,
     "service_tier":"standard","inference_geo":"us"}}}"#;
-const TEXT: &str = r#"{"type":"content_block_delta","delta":{"text":"\"usage\":{}","stop_reason":null}}"#;
+const TEXT: &str =
+    r#"{"type":"content_block_delta","delta":{"text":"\"usage\":{}","stop_reason":null}}"#;
 const DELTA: &str =
     r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":20}}"#;
 const STOP: &str = r#"{"type":"message_stop"}"#;
@@ -111,7 +112,8 @@ fn a_running_count_is_partial_until_the_model_has_stopped() {
 
 #[test]
 fn a_gateway_may_send_zeros_until_it_knows() {
-    let zeros = r#"{"type":"message_start","message":{"usage":{"input_tokens":0,"output_tokens":0}}}"#;
+    let zeros =
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":0,"output_tokens":0}}}"#;
     let full = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},
         "usage":{"input_tokens":3,"output_tokens":4}}"#;
     let seen = streamed(&[zeros, full]);
@@ -131,11 +133,8 @@ fn iterations_other_than_messages_are_billed_on_top() {
         {"type":"message","input_tokens":200,"output_tokens":20},
         {"type":"novelty"}]}"#,
     );
-    let expected = Usage {
-        cached_input_tokens: 7,
-        cache_write_1h_tokens: 9,
-        ..Usage::tokens(50_216, 4_020)
-    };
+    let expected =
+        Usage { cached_input_tokens: 7, cache_write_1h_tokens: 9, ..Usage::tokens(50_216, 4_020) };
     assert_eq!(told, Some(expected));
 }
 

@@ -92,7 +92,8 @@ impl Facts {
                     stated = Some(Slot::new(walk.span(), "", ""));
                 }
                 Key::CandidateCount => {
-                    self.candidates = value::count(walk, name, 128, "a whole number from 1 to 128")?;
+                    self.candidates =
+                        value::count(walk, name, 128, "a whole number from 1 to 128")?;
                 }
                 Key::Schema => {
                     let bytes = value::bytes(walk)?;
@@ -112,8 +113,7 @@ impl Facts {
             }
         }
         let after = if empty { "" } else { "," };
-        self.output_slot =
-            stated.or(Some(Slot::new(inside, r#""maxOutputTokens":"#, after)));
+        self.output_slot = stated.or(Some(Slot::new(inside, r#""maxOutputTokens":"#, after)));
         Ok(())
     }
 

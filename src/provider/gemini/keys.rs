@@ -93,7 +93,10 @@ impl Spellings {
     }
 
     /// The governed key that this is, if it is one.
-    pub(super) fn find(&mut self, key: Text<'_>) -> Result<Option<(&'static str, Key)>, Unreadable> {
+    pub(super) fn find(
+        &mut self,
+        key: Text<'_>,
+    ) -> Result<Option<(&'static str, Key)>, Unreadable> {
         let key = key.read();
         let mut keys = self.keys.iter().enumerate();
         let Some((index, (name, _, which))) =

@@ -58,7 +58,8 @@ fn the_facts_of_a_plain_call() {
 
 #[test]
 fn one_object_stands_for_an_array_of_one() {
-    let body = r#"{"contents":{"parts":{"text":"123"}},"tools":{"functionDeclarations":{"name":"f"}}}"#;
+    let body =
+        r#"{"contents":{"parts":{"text":"123"}},"tools":{"functionDeclarations":{"name":"f"}}}"#;
     let call = read_at(GEMINI, body).unwrap().call;
     assert_eq!((call.input().messages, call.input().text_bytes), (1, 3));
     assert!(call.needs().tools && call.open_ended().is_none());
@@ -86,7 +87,11 @@ fn null_is_as_good_as_absent() {
 #[test]
 fn a_value_of_the_wrong_type_or_range_is_refused() {
     for (key, member, bad) in [
-        ("maxOutputTokens", "generationConfig", &["0", "-1", "1.5", "\"5\"", "[]", "4294967296"][..]),
+        (
+            "maxOutputTokens",
+            "generationConfig",
+            &["0", "-1", "1.5", "\"5\"", "[]", "4294967296"][..],
+        ),
         ("candidateCount", "generationConfig", &["0", "129", "\"1\""]),
         ("responseModalities", "generationConfig", &["\"TEXT\"", "[1]"]),
         ("parts", "contents", &["1", "\"x\"", "[1]", "[[]]"]),
@@ -122,7 +127,8 @@ fn a_value_of_the_wrong_type_or_range_is_refused() {
 #[test]
 fn both_spellings_are_read_and_refused_together() {
     let config = |members: &str| with(&format!(r#""generation_config":{{{members}}}"#));
-    let call = config(r#""max_output_tokens":5,"candidate_count":3,"response_schema":{}"#).unwrap().call;
+    let call =
+        config(r#""max_output_tokens":5,"candidate_count":3,"response_schema":{}"#).unwrap().call;
     assert_eq!((call.max_output_tokens(), call.choices()), (Some(5), 3));
     assert!(call.needs().schema);
     let call = with(r#""tools":[{"google_search":{}}],"cached_content":"c""#).unwrap().call;
@@ -146,7 +152,8 @@ fn both_spellings_are_read_and_refused_together() {
 #[test]
 fn a_governed_key_in_other_letters_is_refused() {
     let config = |key: &str| with(&format!(r#""generationConfig":{{"{key}":1}}"#)).unwrap_err();
-    for key in ["maxoutputtokens", "MaxOutputTokens", "max_outputTokens", "max_output_to\\u212Aens"] {
+    for key in ["maxoutputtokens", "MaxOutputTokens", "max_outputTokens", "max_output_to\\u212Aens"]
+    {
         assert_eq!(config(key), Unreadable::Miscased { key: "maxOutputTokens" }, "{key}");
     }
     let error = with(r#""Tools":[]"#).unwrap_err();
@@ -159,7 +166,8 @@ fn text_counts_wherever_it_stands() {
     assert_eq!(text_bytes(r#"[{"text":"12345","thought":false,"thoughtSignature":"678"}]"#), 8);
     // what is given to and by functions, as it is written
     assert_eq!(text_bytes(r#"[{"functionCall":{"name":"f"}}]"#), 12);
-    let response = r#"[{"functionResponse":{"name":"f","response":{"a": 1},"parts":[{"text":"23"}]}}]"#;
+    let response =
+        r#"[{"functionResponse":{"name":"f","response":{"a": 1},"parts":[{"text":"23"}]}}]"#;
     assert_eq!(text_bytes(response), 1 + 8 + 2);
     let inline = r#"[{"inlineData":{"data":"1234","mimeType":"text/plain"}}]"#;
     assert_eq!(text_bytes(inline), 4);
@@ -180,7 +188,8 @@ fn media_count_as_media_and_not_as_text() {
     assert_eq!(media(r#","mimeType":"video/mp4""#, 2 << 20), 3);
     assert_eq!(media(r#","mimeType":"application/pdf""#, 70_000), 3);
     assert_eq!(media("", 70_000), 3);
-    let nested = r#"[{"functionResponse":{"parts":[{"inlineData":{"mimeType":"image/png","data":"1"}}]}}]"#;
+    let nested =
+        r#"[{"functionResponse":{"parts":[{"inlineData":{"mimeType":"image/png","data":"1"}}]}}]"#;
     assert_eq!(parts(nested).call.input().media, 1);
     let call = with(r#""generationConfig":{"responseModalities":["Text","IMAGE"]}"#).unwrap().call;
     assert!(call.needs().media);

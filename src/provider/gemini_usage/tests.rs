@@ -80,7 +80,9 @@ fn what_only_the_total_knows_is_output() {
 fn audio_is_told_by_name_or_by_number() {
     for modality in ["\"AUDIO\"", "4"] {
         let details = |tokens: u64| {
-            format!(r#"[{{"modality":"TEXT","tokenCount":1}},{{"modality":{modality},"tokenCount":{tokens}}}]"#)
+            format!(
+                r#"[{{"modality":"TEXT","tokenCount":1}},{{"modality":{modality},"tokenCount":{tokens}}}]"#
+            )
         };
         let told = usage(&format!(
             r#"{{"promptTokenCount":100,"cachedContentTokenCount":50,"toolUsePromptTokenCount":9,
@@ -100,7 +102,8 @@ fn audio_is_told_by_name_or_by_number() {
         };
         assert_eq!(told, Some(expected));
     }
-    let odd = r#"{"promptTokenCount":5,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":9},{}]}"#;
+    let odd =
+        r#"{"promptTokenCount":5,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":9},{}]}"#;
     assert_eq!(usage(odd), Some(Usage { input_audio_tokens: 5, ..Usage::tokens(5, 0) }));
 }
 
@@ -112,7 +115,8 @@ fn of_a_streams_running_totals_the_largest_count() {
     assert_eq!((seen[1].usage, seen[1].is_partial), (Some(last()), false));
     assert_eq!((seen[2].usage, seen[2].is_partial), (Some(last()), false));
     assert!(!seen[2].is_final, "a stream of events ends with its body");
-    let blocked = r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":4}}"#;
+    let blocked =
+        r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":4}}"#;
     let seen = streamed(&[blocked]);
     assert_eq!((seen[0].usage, seen[0].is_partial), (Some(Usage::tokens(4, 0)), false));
     let error = r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#;
@@ -180,7 +184,8 @@ fn searches_are_billed_for_the_prompt_or_for_each_query() {
         ));
         (observed.usage.unwrap().web_searches, observed.counts_searches)
     };
-    let queries = r#"{"webSearchQueries":["a","","b"],"searchEntryPoint":{"renderedContent":"<p>"}}"#;
+    let queries =
+        r#"{"webSearchQueries":["a","","b"],"searchEntryPoint":{"renderedContent":"<p>"}}"#;
     assert_eq!(searches("gemini-2.5-flash", queries), (1, true));
     assert_eq!(searches("gemini-3-pro-preview", queries), (2, true));
     assert_eq!(searches("gemini-3-pro-preview", "{}"), (0, false));
