@@ -154,7 +154,7 @@ impl Call {
     }
 
     /// The most web searches that the provider is expected to run and bill. Defaults
-    /// to one if the input is open-ended, else to none.
+    /// to none stated: to one if the input is open-ended.
     #[must_use]
     #[inline]
     pub fn with_web_searches(mut self, searches: u64) -> Self {
@@ -243,9 +243,9 @@ impl Call {
         self.region.as_deref()
     }
 
-    /// The most web searches that the provider is expected to run and bill.
-    pub fn web_searches(&self) -> u64 {
-        self.web_searches.unwrap_or(self.open_ended.is_some().into())
+    /// The most web searches that the provider is expected to run and bill, if stated.
+    pub fn web_searches(&self) -> Option<u64> {
+        self.web_searches
     }
 
     /// Its labels.

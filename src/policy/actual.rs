@@ -1,6 +1,6 @@
 //! What a call did cost.
 
-use super::{Inner, UnknownPrice};
+use super::{Inner, UnknownPrice, pricing::searches};
 use crate::{
     call::{Call, Provider},
     clock::Timestamp,
@@ -37,7 +37,7 @@ impl Priced {
             at: call.at(),
             tier: call.service_tier().map_or(Tier::Default, Tier::named),
             region: call.region().map_or(Region::Global, Region::named),
-            searches: call.web_searches(),
+            searches: searches(call),
             choices: call.choices(),
         }
     }
@@ -78,8 +78,8 @@ impl Inner {
         {
             return None;
         }
-        let searches = if observed.counts_searches { 0 } else { priced.searches };
-        let usage = Usage { web_searches: usage.web_searches.max(searches), ..*usage };
+        let unseen = if observed.tells_searches() { 0 } else { priced.searches };
+        let usage = Usage { web_searches: usage.web_searches.max(unseen), ..*usage };
         let tier = priced.tier(observed);
         let region = observed.region.as_deref().map_or(priced.region, Region::named);
         let cost = |price: &Price| price.cost(&usage, tier, region);

@@ -53,6 +53,11 @@ pub(crate) struct Quote {
     pub(crate) known: bool,
 }
 
+/// The provider may search on its own; how often is not known before.
+pub(super) fn searches(call: &Call) -> u64 {
+    call.web_searches().unwrap_or_else(|| u64::from(call.open_ended().is_some()))
+}
+
 impl Policy {
     /// Prices a call for the first time. A panic of the user's estimator denies.
     pub(super) fn first_price(
@@ -168,7 +173,7 @@ pub(crate) fn asked(call: &Call) -> Asked<'_> {
         tier: call.service_tier(),
         region: call.region(),
         media: call.needs().media || call.input().media > 0,
-        web_searches: call.web_searches(),
+        web_searches: searches(call),
     }
 }
 

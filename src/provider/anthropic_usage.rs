@@ -85,7 +85,7 @@ fn tell(usage: Found<'_>, observed: &mut Observed, memory: &mut Memory) -> bool 
     memory.is_floor = wire.has_foreign(observed.model.as_deref());
     let usage = usage_of(&memory.counts).zip(wire.beside());
     observed.tell_usage(usage.and_then(|(own, beside)| sum(own, beside)));
-    observed.tell_counts_searches(true);
+    observed.tell_searches();
     observed.tell_tier(wire.tier(observed.service_tier.as_deref()));
     observed.tell_region(wire.inference_geo.as_deref().unwrap_or_default());
     true

@@ -60,7 +60,10 @@ fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> Even
     tell(found.found(USAGE), observed, memory);
     if observed.usage.is_some() {
         observed.tell_partial(memory.is_part && !memory.has_stopped);
-        observed.tell_counts_searches(!memory.is_floor);
+        match memory.is_floor {
+            true => observed.miss_searches(),
+            false => observed.tell_searches(),
+        }
     }
     EventKind::Other
 }

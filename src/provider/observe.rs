@@ -38,9 +38,8 @@ pub struct Observed {
     /// more was to come, or one without what another model did on the way. A response
     /// that ends so was cut off, and settles as one that broke off.
     pub is_partial: bool,
-    /// Whether the usage counts the provider's own web searches, so that none told
-    /// means none made.
-    pub counts_searches: bool,
+    /// Whether the usage told last counts the provider's searches, be it none.
+    tells_searches: bool,
     news: bool,
 }
 
@@ -177,8 +176,20 @@ impl Observer {
     }
 }
 
+impl Observed {
+    /// Whether the provider's searches are in the usage, so that none need be assumed.
+    pub(crate) fn tells_searches(&self) -> bool {
+        self.tells_searches
+    }
+}
+
 /// How a dialect writes down what it has read.
 impl Observed {
+    /// Notes that the usage counts searches.
+    pub(super) fn tell_searches(&mut self) {
+        self.tells_searches = true;
+    }
+
     /// Takes a usage; `None` is one that makes no sense.
     pub(super) fn tell_usage(&mut self, told: Option<Usage>) {
         let contradictory = told.is_none();
@@ -214,10 +225,9 @@ impl Observed {
         self.is_partial = is_partial;
     }
 
-    /// Takes whether web searches are counted.
-    pub(super) fn tell_counts_searches(&mut self, counts: bool) {
-        self.news |= self.counts_searches != counts;
-        self.counts_searches = counts;
+    /// Notes that the provider searched for something that the usage does not count.
+    pub(super) fn miss_searches(&mut self) {
+        self.tells_searches = false;
     }
 
     fn finish(&mut self) {

@@ -2,9 +2,9 @@
 //!
 //! Both are texts or arrays of blocks, and a block may hold further ones, as the
 //! result of a tool does. All strings count as text, whatever their key: names, and
-//! the encrypted thoughts and pages that stand for text which is billed. So does what
-//! is given to tools, as it is written. Media do not: what they weigh has little to do
-//! with their bytes.
+//! the encrypted thoughts that stand for text which is billed. So does what is given
+//! to tools, as it is written. Media do not: what they weigh has little to do with
+//! their bytes.
 
 use super::facts::Facts;
 use crate::{
@@ -55,12 +55,15 @@ pub(super) fn read_content(walk: &mut Walker<'_>, facts: &mut Facts) -> Result<(
 
 /// Reads a block, or a message, which has content as well, behind its opening brace.
 fn read_block(walk: &mut Walker<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
-    let (mut is_image, mut media) = (false, None);
+    let (mut is_image, mut media, mut cites) = (false, None, false);
+    let before = facts.input.text_bytes;
     while let Some(key) = walk.key()? {
         if key.is("content") {
             read_content(walk, facts)?;
         } else if key.is("source") {
             media = read_source(walk, facts)?;
+        } else if key.is("citations") {
+            cites = read_citations(walk)?;
         } else if key.is("cache_control") {
             walk.skip()?;
         } else {
@@ -70,12 +73,17 @@ fn read_block(walk: &mut Walker<'_>, facts: &mut Facts) -> Result<(), Unreadable
                 Token::Str(text) => {
                     is_image |= is_type && text.is("image");
                     facts.open_end(key.is("file_id"), "file ids");
+                    // pages that a search found, of which nobody says how long they are
+                    facts.open_end(key.is("encrypted_content"), "server tools");
                     facts.input.text_bytes += text.len() as u64;
                 }
                 Token::Open(_) => facts.input.text_bytes += value::rest_of(walk)?,
                 _ => {}
             }
         }
+    }
+    if cites {
+        facts.cited_bytes += 1 + facts.input.text_bytes - before;
     }
     if let Some(media) = media {
         // An image is scaled down; a document goes on for longer the larger it is.
@@ -84,6 +92,28 @@ fn read_block(walk: &mut Walker<'_>, facts: &mut Facts) -> Result<(), Unreadable
         facts.open_end(media.is_linked && !is_image, "linked media");
     }
     Ok(())
+}
+
+/// Reads whether a document is to be cited; an array is what an answer has cited, which
+/// is not billed again.
+fn read_citations(walk: &mut Walker<'_>) -> Result<bool, Unreadable> {
+    let mut enabled = false;
+    match walk.token()? {
+        Token::Open(Nest::Object) => {
+            while let Some(key) = walk.key()? {
+                if key.is("enabled") {
+                    enabled |= value::flag(walk, "enabled")?;
+                } else {
+                    walk.skip()?;
+                }
+            }
+        }
+        Token::Open(Nest::Array) => {
+            value::rest_of(walk)?;
+        }
+        _ => {}
+    }
+    Ok(enabled)
 }
 
 /// Bytes of inline data that count as one more document.

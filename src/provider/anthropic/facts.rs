@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) input: Input,
     pub(super) needs: Needs,
     pub(super) open_ended: Option<&'static str>,
+    /// Bytes of documents that are to be cited, and one for each.
+    pub(super) cited_bytes: u64,
     /// The most searches of the provider's own.
     pub(super) searches: u64,
     stream: bool,
@@ -32,6 +34,9 @@ pub(super) struct Facts {
     is_fast: bool,
     region: Option<SmolStr>,
 }
+
+/// What stands for the explanation, in bytes that come to more than its 500 tokens.
+const CITING_BYTES: u64 = 1_536;
 
 impl Facts {
     /// Reads the value of a governed key.
@@ -117,6 +122,11 @@ impl Facts {
 
     fn into_call(mut self, endpoint: &Endpoint, model: SmolStr) -> Call {
         self.needs.media |= self.input.media > 0;
+        if self.cited_bytes > 0 {
+            // How to cite is explained to the model, and the sentences are marked off.
+            self.input.text_bytes += self.cited_bytes;
+            self.input.schema_bytes += CITING_BYTES;
+        }
         let mut call = Call::new(endpoint.provider.clone(), Operation::Chat, model)
             .with_input(self.input)
             .with_needs(self.needs)

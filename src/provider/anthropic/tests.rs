@@ -51,7 +51,7 @@ fn the_facts_of_a_plain_call() {
     assert_eq!((call.service_tier(), call.region()), (Some("auto"), Some("us")));
     assert!(call.is_streaming() && !reading.ask_usage);
     assert_eq!((call.needs(), call.open_ended()), (Needs::default(), None));
-    assert_eq!(call.web_searches(), 0);
+    assert_eq!(call.web_searches(), Some(0));
 }
 
 #[test]
@@ -149,6 +149,21 @@ fn text_counts_wherever_it_stands() {
 }
 
 #[test]
+fn what_is_to_be_cited_is_explained_and_marked_off() {
+    let of = |block: &str| {
+        let input = content(&format!("[{block}]")).call.input();
+        (input.text_bytes - 4, input.schema_bytes)
+    };
+    assert_eq!(of(r#"{"text":"123","citations":{"enabled":true}}"#), (3 + 4, 1_536));
+    assert_eq!(of(r#"{"citations":{"enabled":false},"text":"123"}"#), (3, 0));
+    assert_eq!(of(r#"{"text":"123","citations":[{"cited_text":"45"}]}"#), (3, 0));
+    // however deep, it is counted no more than once a level
+    let open = r#"{"citations":{"enabled":true},"content":["#.repeat(60);
+    let (text, _) = of(&format!("{open}\"x\"{}", "]}".repeat(60)));
+    assert_eq!(text, 1 + 60 * 2);
+}
+
+#[test]
 fn media_count_as_media_and_not_as_text() {
     let data = "x".repeat(70_000);
     let image = format!(
@@ -176,6 +191,8 @@ fn linked_documents_and_files_are_open_ends_and_linked_images_are_not() {
     let file = r#"{"type":"image","source":{"type":"file","file_id":"f"}}"#;
     assert_eq!(open(file), (1, Some("file ids")));
     assert_eq!(open(r#"{"type":"container_upload","file_id":"f"}"#), (0, Some("file ids")));
+    let found = r#"{"content":[{"title":"t","encrypted_content":"E4b"}]}"#;
+    assert_eq!(open(found), (0, Some("server tools")));
 }
 
 #[test]
@@ -213,7 +230,7 @@ fn input_from_elsewhere_is_an_open_end() {
         (r#""context_management":{"edits":[{"type":"compact_20260112"}]}"#, "compaction", 0),
     ] {
         let call = with(members).unwrap().call;
-        assert_eq!((call.open_ended(), call.web_searches()), (Some(why), searches), "{members}");
+        assert_eq!((call.open_ended(), call.web_searches()), (Some(why), Some(searches)), "{members}");
     }
     for closed in [
         r#""mcp_servers":[]"#,

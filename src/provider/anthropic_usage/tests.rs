@@ -90,7 +90,7 @@ fn a_streams_counts_are_laid_over_those_of_its_start() {
         assert_eq!((seen.is_partial, seen.is_final), (partial, over), "{index}");
         assert_eq!(seen.model.as_deref(), Some("claude-x"));
         assert_eq!(seen.service_tier.as_deref(), Some("standard"));
-        assert_eq!((seen.region.as_deref(), seen.counts_searches), (Some("us"), true));
+        assert_eq!((seen.region.as_deref(), seen.tells_searches()), (Some("us"), true));
     }
 }
 

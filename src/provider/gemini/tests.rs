@@ -50,7 +50,7 @@ fn the_facts_of_a_plain_call() {
     let text_bytes = 5 + (4 + 2) + (5 + 2);
     assert_eq!(call.input(), Input { text_bytes, messages: 2, ..Input::default() });
     assert_eq!((call.choices(), call.max_output_tokens()), (2, Some(5)));
-    assert_eq!((call.service_tier(), call.web_searches()), (Some("flex"), 0));
+    assert_eq!((call.service_tier(), call.web_searches()), (Some("flex"), Some(0)));
     assert!(call.is_streaming() && !reading.ask_usage);
     assert_eq!((call.needs(), call.open_ended()), (Needs::default(), None));
     assert!(!parts("[]").call.is_streaming());
@@ -132,7 +132,7 @@ fn both_spellings_are_read_and_refused_together() {
     assert_eq!((call.max_output_tokens(), call.choices()), (Some(5), 3));
     assert!(call.needs().schema);
     let call = with(r#""tools":[{"google_search":{}}],"cached_content":"c""#).unwrap().call;
-    assert_eq!((call.open_ended(), call.web_searches()), (Some("server tools"), 1));
+    assert_eq!((call.open_ended(), call.web_searches()), (Some("server tools"), Some(1)));
 
     for (camel, snake) in keys::REQUEST.iter().map(|(camel, snake, _)| (camel, snake)) {
         if *camel == "contents" {
@@ -205,7 +205,7 @@ fn input_from_elsewhere_is_an_open_end() {
         (r#""cachedContent":"cachedContents/1""#, "cached content", 0),
     ] {
         let call = with(members).unwrap().call;
-        assert_eq!((call.open_ended(), call.web_searches()), (Some(why), searches), "{members}");
+        assert_eq!((call.open_ended(), call.web_searches()), (Some(why), Some(searches)), "{members}");
     }
     let file = parts(r#"[{"fileData":{"mimeType":"image/png","fileUri":"gs://x"}}]"#).call;
     assert_eq!((file.open_ended(), file.input().media), (Some("files"), 1));

@@ -182,7 +182,7 @@ fn searches_are_billed_for_the_prompt_or_for_each_query() {
             r#"{{"candidates":[{{"finishReason":"STOP","groundingMetadata":{grounding}}}],
             "usageMetadata":{{"promptTokenCount":1}},"modelVersion":"{model}"}}"#
         ));
-        (observed.usage.unwrap().web_searches, observed.counts_searches)
+        (observed.usage.unwrap().web_searches, observed.tells_searches())
     };
     let queries =
         r#"{"webSearchQueries":["a","","b"],"searchEntryPoint":{"renderedContent":"<p>"}}"#;
