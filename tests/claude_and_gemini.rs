@@ -60,7 +60,10 @@ fn message(members: &str) -> http::Request<Body> {
 
 /// A prompt for Gemini 2.5 Pro, which costs $1.25 and $10 a million.
 fn prompt(uri: &str, members: &str) -> http::Request<Body> {
-    post_to(uri, format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"Hi"}}]}}]{members}}}"#))
+    post_to(
+        uri,
+        format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"Hi"}}]}}]{members}}}"#),
+    )
 }
 
 /// Makes a call under no rules and says how it settled.
@@ -88,7 +91,8 @@ const TEXT: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_
 const DELTA: &str = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\
     \"end_turn\"},\"usage\":{\"output_tokens\":100}}\n\n";
 const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-const ERROR: &str = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+const ERROR: &str =
+    "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
 
 // ── Anthropic ──
 
@@ -161,7 +165,8 @@ async fn inference_in_one_region_costs_a_tenth_more() {
             r#"{{"model":"claude-sonnet-4-6","usage":{{"input_tokens":1000,"output_tokens":100{geo}}}}}"#
         ))
     };
-    let here = settles(&answer(r#","inference_geo":"us""#), message(r#","inference_geo":"us""#)).await;
+    let here =
+        settles(&answer(r#","inference_geo":"us""#), message(r#","inference_geo":"us""#)).await;
     let anywhere = settles(&answer(r#","inference_geo":"global""#), message("")).await;
     assert_eq!((here.cost, anywhere.cost), (usd("0.00495"), usd("0.0045")));
     assert_eq!(here.reserved.as_nanos() * 10, anywhere.reserved.as_nanos() * 11);
@@ -180,7 +185,8 @@ async fn searches_cost_what_was_searched() {
         ))
     };
     let search = r#","tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3}]"#;
-    let three = settles(&answer(r#","server_tool_use":{"web_search_requests":3}"#), message(search)).await;
+    let three =
+        settles(&answer(r#","server_tool_use":{"web_search_requests":3}"#), message(search)).await;
     let none = settles(&answer(""), message(search)).await;
     assert_eq!((three.cost, none.cost), (usd("0.033"), usd("0.003")));
     assert!(three.reserved > usd("0.03"));
@@ -204,9 +210,11 @@ async fn a_compaction_is_charged_and_another_models_advice_leaves_the_estimate()
 
 #[tokio::test]
 async fn a_downgrade_of_a_message_is_written_into_its_body() {
-    let rule = TagBasedModelDowngrade::new(driftlock::rule::label("plan").eq("free"), "claude-haiku-4-5");
+    let rule =
+        TagBasedModelDowngrade::new(driftlock::rule::label("plan").eq("free"), "claude-haiku-4-5");
     let policy = policy().rule(rule).build().unwrap();
-    let provider = json(r#"{"model":"claude-haiku-4-5","usage":{"input_tokens":1000,"output_tokens":100}}"#);
+    let provider =
+        json(r#"{"model":"claude-haiku-4-5","usage":{"input_tokens":1000,"output_tokens":100}}"#);
     let labels = driftlock::Labels::new().with("plan", "free");
     let client = client(&policy, &provider);
     let call = send(&client, message(r#","temperature":1.50"#));
@@ -272,7 +280,9 @@ async fn a_downgrade_of_content_is_written_into_its_address() {
     let policy = policy().rule(rule).build().unwrap();
     let provider = json(format!("[{}]", LAST.replace("2.5-pro", "2.5-flash")));
     let uri = format!("{GEMINI_STREAM}?key=k");
-    send(&client(&policy, &provider), prompt(&uri, r#","model":"models/gemini-2.5-pro""#)).await.unwrap();
+    send(&client(&policy, &provider), prompt(&uri, r#","model":"models/gemini-2.5-pro""#))
+        .await
+        .unwrap();
     let received = provider.received();
     assert_eq!(received[0].0.uri, *uri.replace("2.5-pro", "2.5-flash"));
     assert_eq!(

@@ -330,7 +330,7 @@ fn is_structure(byte: u8) -> bool {
 /// What grows, for tests of its bounds.
 #[cfg(test)]
 impl Extractor {
-    pub(super) fn kept_len(&self) -> usize {
+    pub(crate) fn kept_len(&self) -> usize {
         self.kept.len()
     }
 

@@ -12,6 +12,8 @@
 
 mod anthropic;
 mod anthropic_usage;
+#[cfg(test)]
+mod any_bytes;
 mod endpoint;
 mod format;
 mod gemini;

@@ -155,6 +155,12 @@ impl Observer {
         kind
     }
 
+    /// How many bytes are kept of what passes.
+    #[cfg(test)]
+    pub(crate) fn kept_len(&self) -> usize {
+        self.extractor.kept_len()
+    }
+
     fn read(&mut self) -> EventKind {
         (self.dialect.read)(&self.extractor, &mut self.observed, &mut self.memory)
     }

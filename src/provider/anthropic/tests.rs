@@ -230,7 +230,11 @@ fn input_from_elsewhere_is_an_open_end() {
         (r#""context_management":{"edits":[{"type":"compact_20260112"}]}"#, "compaction", 0),
     ] {
         let call = with(members).unwrap().call;
-        assert_eq!((call.open_ended(), call.web_searches()), (Some(why), Some(searches)), "{members}");
+        assert_eq!(
+            (call.open_ended(), call.web_searches()),
+            (Some(why), Some(searches)),
+            "{members}"
+        );
     }
     for closed in [
         r#""mcp_servers":[]"#,

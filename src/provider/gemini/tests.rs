@@ -205,7 +205,11 @@ fn input_from_elsewhere_is_an_open_end() {
         (r#""cachedContent":"cachedContents/1""#, "cached content", 0),
     ] {
         let call = with(members).unwrap().call;
-        assert_eq!((call.open_ended(), call.web_searches()), (Some(why), Some(searches)), "{members}");
+        assert_eq!(
+            (call.open_ended(), call.web_searches()),
+            (Some(why), Some(searches)),
+            "{members}"
+        );
     }
     let file = parts(r#"[{"fileData":{"mimeType":"image/png","fileUri":"gs://x"}}]"#).call;
     assert_eq!((file.open_ended(), file.input().media), (Some("files"), 1));
