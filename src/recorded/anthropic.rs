@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::kind::Kind;
-use crate::{provider::Format, usage::Usage};
+use super::{exchange::exchanges, frames::told, gemini, kind::Kind};
+use crate::{body::Mode, provider::Format, usage::Usage};
 
 pub(super) const MESSAGES: Kind = Kind {
     name: "anthropic.messages",
@@ -30,5 +30,37 @@ fn usage(usage: &Value) -> Usage {
         reasoning_tokens: count("/output_tokens_details/thinking_tokens"),
         web_searches: count("/server_tool_use/web_search_requests"),
         ..Usage::default()
+    }
+}
+
+/// Anthropic's and Gemini's streams tell running totals, so it matters to know that there
+/// was more to come.
+#[tokio::test]
+async fn a_recorded_stream_that_is_cut_off_is_known_to_be() {
+    for kind in [MESSAGES, gemini::GENERATE] {
+        let (mut cuts, mut before_usage) = (0, 0);
+        for exchange in exchanges(kind.name).iter().filter(|exchange| exchange.is_stream) {
+            let stream = exchange.response.replace("\r\n", "\n");
+            let events: Vec<_> = stream.split_inclusive("\n\n").collect();
+            // the model has stopped with the last event but those that only say so
+            let stops = |event: &&str| {
+                event.contains("\"finishReason\"") || event.contains("\"type\":\"message_delta\"")
+            };
+            let end = events.iter().position(stops).unwrap();
+            for length in 0..=end {
+                let mode = Mode::Sse { format: kind.format, hide: false };
+                let (_, read) = told(&events[..length].concat(), &[], mode).await;
+                let id = &exchange.id;
+                assert_eq!(
+                    read.observed.is_partial,
+                    read.observed.usage.is_some(),
+                    "{id} {length}"
+                );
+                assert!(!read.observed.is_final, "{id} {length}");
+                before_usage += usize::from(read.observed.usage.is_none());
+                cuts += 1;
+            }
+        }
+        eprintln!("{}: {cuts} cuts, {before_usage} of them before any usage", kind.name);
     }
 }

@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
-use super::kind::Kind;
-use crate::{provider::Format, usage::Usage};
+use super::{
+    exchange::exchanges,
+    frames::{cuttings, told},
+    kind::Kind,
+};
+use crate::{body::Mode, provider::Format, usage::Usage};
 
 pub(super) const GENERATE: Kind = Kind {
     name: "gemini.generate",
@@ -34,4 +38,29 @@ fn usage(usage: &Value) -> Usage {
         output_audio_tokens: audio("candidatesTokensDetails"),
         ..Usage::default()
     }
+}
+
+/// Recorded are streams of events; without `alt=sse` the same chunks come as an array.
+#[tokio::test]
+async fn a_recorded_stream_is_read_the_same_as_an_array() {
+    let (mut streams, mut runs) = (0, 0);
+    let format = GENERATE.format;
+    for (seed, exchange) in exchanges(GENERATE.name).iter().enumerate() {
+        if !exchange.is_stream {
+            continue;
+        }
+        let (_, expected) = told(&exchange.response, &[], Mode::Sse { format, hide: false }).await;
+        let lines = exchange.response.lines().filter_map(|line| line.strip_prefix("data: "));
+        let array = format!("[{}\n]\n", lines.collect::<Vec<_>>().join("\n,\r\n"));
+        for cuts in cuttings(&array, seed + 1) {
+            let (out, read) = told(&array, &cuts, Mode::Json(format)).await;
+            assert_eq!(read.observed.usage, expected.observed.usage, "{}", exchange.id);
+            assert_eq!(read.observed.model, expected.observed.model, "{}", exchange.id);
+            assert!(read.observed.is_final && !read.observed.is_partial, "{}", exchange.id);
+            assert_eq!(out, array);
+            runs += 1;
+        }
+        streams += 1;
+    }
+    eprintln!("{streams} streams as arrays, {runs} runs");
 }
