@@ -36,7 +36,7 @@ impl Format {
         match self {
             Self::OpenAiChat => Observer::openai_chat(),
             Self::AnthropicMessages => Observer::new(&anthropic_usage::DIALECT),
-            Self::GeminiGenerate => Observer::new(&gemini_usage::DIALECT),
+            Self::GeminiGenerate => Observer::of_parts(&gemini_usage::DIALECT),
         }
     }
 }

@@ -4,10 +4,9 @@
 //! an object. Each of them is then read as an event would be, when its brace closes.
 
 /// Where in a response a reader is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum List {
     /// Before its first byte.
-    #[default]
     Unknown,
     /// In a document that is no array.
     Single,

@@ -85,6 +85,8 @@ pub(super) struct Memory {
 pub(crate) struct Observer {
     dialect: &'static Dialect,
     extractor: Extractor,
+    /// What a response is taken for before its first byte.
+    starts_as: List,
     list: List,
     marker: Marker,
     observed: Observed,
@@ -99,10 +101,20 @@ impl Observer {
 
     /// For what is written in this dialect.
     pub(super) fn new(dialect: &'static Dialect) -> Self {
+        Self::starting_as(List::Single, dialect)
+    }
+
+    /// For what is written in this dialect and may come as an array of parts.
+    pub(super) fn of_parts(dialect: &'static Dialect) -> Self {
+        Self::starting_as(List::Unknown, dialect)
+    }
+
+    fn starting_as(list: List, dialect: &'static Dialect) -> Self {
         Self {
             dialect,
             extractor: Extractor::new(dialect.wanted),
-            list: List::default(),
+            starts_as: list,
+            list,
             marker: Marker::default(),
             observed: Observed::default(),
             memory: Memory::default(),
@@ -167,7 +179,7 @@ impl Observer {
 
     fn start_anew(&mut self) {
         self.extractor.reset();
-        self.list = List::default();
+        self.list = self.starts_as;
         self.marker = Marker::default();
     }
 
