@@ -10,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use driftlock::{
-    DenialKind, MaxCostPerRequest, OnAbandoned, OutputBound, Policy, PolicyBuilder, RestrictModel,
-    Settled, SettledHow, TagBasedModelDowngrade, Usage, Usd,
+    DenialKind, Format, MaxCostPerRequest, OnAbandoned, OutputBound, Policy, PolicyBuilder,
+    Provider, RestrictModel, Routes, Settled, SettledHow, TagBasedModelDowngrade, Usage, Usd,
 };
 use http::Response;
 use http_body_util::{BodyExt, Full};
@@ -302,6 +302,30 @@ async fn a_restricted_model_is_denied_however_the_path_spells_it() {
         assert_eq!(denial(&client, prompt(&uri, "")).await.rule(), "restrict_model", "{spelling}");
     }
     assert_eq!(provider.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_gateway_may_have_either_format_under_a_path_of_its_own() {
+    let routes = Routes::new()
+        .metered_at("llm.example.com/claude", Format::AnthropicMessages, Provider::ANTHROPIC)
+        .metered_at("llm.example.com/gemini", Format::GeminiGenerate, Provider::GOOGLE);
+    let rule =
+        TagBasedModelDowngrade::new(driftlock::rule::model("gemini-2.5-pro"), "gemini-2.5-flash");
+    let policy = policy().routes(routes).rule(rule).build().unwrap();
+    let provider =
+        json(r#"{"model":"claude-sonnet-4-6","usage":{"input_tokens":1000,"output_tokens":100}}"#);
+    let claude = r#"{"model":"claude-sonnet-4-6","max_tokens":9,"messages":[]}"#;
+    send(&client(&policy, &provider), post_to("https://llm.example.com/claude", claude))
+        .await
+        .unwrap();
+    assert_eq!(spent(&policy).await, usd("0.0045"));
+    let provider = json(LAST.replace("2.5-pro", "2.5-flash"));
+    let gemini = r#"{"model":"models/gemini-2.5-pro","contents":[]}"#;
+    send(&client(&policy, &provider), post_to("https://llm.example.com/gemini", gemini))
+        .await
+        .unwrap();
+    assert_eq!(provider.body(), r#"{"model":"models/gemini-2.5-flash","contents":[]}"#);
+    assert_eq!(spent(&policy).await, usd("0.0073"));
 }
 
 #[tokio::test]

@@ -284,9 +284,10 @@ impl Call {
         self.json().get(name)
     }
 
-    /// The messages of the JSON body, empty if it has none.
+    /// The messages of the JSON body, which Gemini calls contents; empty if it has none.
     pub fn messages(&self) -> &[Value] {
-        self.parameter("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        let messages = self.parameter("messages").or_else(|| self.parameter("contents"));
+        messages.and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -300,6 +301,9 @@ mod tests {
         let call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o").with_body(body);
         assert_eq!(call.messages().len(), 1);
         assert_eq!(call.parameter("temperature"), Some(&1.into()));
+        let body = Bytes::from_static(br#"{"contents":[{"role":"user"},{"role":"model"}]}"#);
+        let call = Call::new(Provider::GOOGLE, Operation::GenerateContent, "gemini-2.5-pro");
+        assert_eq!(call.with_body(body).messages().len(), 2);
         let none = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
         assert!(none.messages().is_empty());
     }

@@ -9,7 +9,12 @@
 //! Searches are not counted but listed, as the queries that an answer is grounded on.
 //! Models up to 2.5 are billed once for all of them, later ones for each.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
 use smol_str::{SmolStr, StrExt};
 
 use super::observe::{Dialect, EventKind, Memory, Observed};
@@ -117,10 +122,14 @@ struct Wire {
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
     total_token_count: Option<u64>,
-    prompt_tokens_details: Option<Vec<Detail>>,
-    tool_use_prompt_tokens_details: Option<Vec<Detail>>,
-    cache_tokens_details: Option<Vec<Detail>>,
-    candidates_tokens_details: Option<Vec<Detail>>,
+    #[serde(default, deserialize_with = "audio")]
+    prompt_tokens_details: Option<u64>,
+    #[serde(default, deserialize_with = "audio")]
+    tool_use_prompt_tokens_details: Option<u64>,
+    #[serde(default, deserialize_with = "audio")]
+    cache_tokens_details: Option<u64>,
+    #[serde(default, deserialize_with = "audio")]
+    candidates_tokens_details: Option<u64>,
     service_tier: Option<SmolStr>,
     traffic_type: Option<Code>,
 }
@@ -133,8 +142,6 @@ struct Detail {
 }
 
 /// A name, or its number.
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum Code {
     Name(SmolStr),
     Number(u64),
@@ -166,18 +173,60 @@ impl Code {
     }
 }
 
-fn audio(details: Option<&Vec<Detail>>) -> Option<u64> {
-    let heard = |detail: &&Detail| detail.modality.as_ref().is_some_and(|code| code.is("AUDIO", 4));
-    let details = details?.iter().filter(heard).filter_map(|detail| detail.token_count);
-    Some(details.fold(0, u64::saturating_add))
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct NameOrNumber;
+        impl Visitor<'_> for NameOrNumber {
+            type Value = Code;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name or its number")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Code, E> {
+                Ok(Code::Name(name.into()))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Code, E> {
+                Ok(Code::Number(number))
+            }
+        }
+        from.deserialize_any(NameOrNumber)
+    }
+}
+
+/// The tokens of sound among the details of a count, added up as they pass: every chunk
+/// has details, and none of them needs to be kept.
+fn audio<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    struct Details;
+    impl<'de> Visitor<'de> for Details {
+        type Value = Option<u64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of counts by modality")
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut details: A) -> Result<Self::Value, A::Error> {
+            let mut sum = 0u64;
+            while let Some(detail) = details.next_element::<Detail>()? {
+                if detail.modality.is_some_and(|code| code.is("AUDIO", 4)) {
+                    sum = sum.saturating_add(detail.token_count.unwrap_or_default());
+                }
+            }
+            Ok(Some(sum))
+        }
+    }
+    from.deserialize_any(Details)
 }
 
 impl Wire {
     /// Raises each count to what is told of it.
     fn raise(&self, counts: &mut Counts) {
-        let spoken = audio(self.prompt_tokens_details.as_ref());
-        let by_tools = audio(self.tool_use_prompt_tokens_details.as_ref());
-        let audio_in = match (spoken, by_tools) {
+        let audio_in = match (self.prompt_tokens_details, self.tool_use_prompt_tokens_details) {
             (Some(spoken), Some(by_tools)) => Some(spoken.saturating_add(by_tools)),
             (one, other) => one.or(other),
         };
@@ -189,8 +238,8 @@ impl Wire {
             (THOUGHTS, self.thoughts_token_count),
             (TOTAL, self.total_token_count),
             (AUDIO_IN, audio_in),
-            (AUDIO_CACHED, audio(self.cache_tokens_details.as_ref())),
-            (AUDIO_OUT, audio(self.candidates_tokens_details.as_ref())),
+            (AUDIO_CACHED, self.cache_tokens_details),
+            (AUDIO_OUT, self.candidates_tokens_details),
         ] {
             if let Some(count) = counts.get_mut(index) {
                 *count = told.max(*count);

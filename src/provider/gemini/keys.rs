@@ -114,7 +114,10 @@ impl Spellings {
 
     /// Refuses what a lenient reader would take for a governed key.
     fn check_spelling(&self, key: &str) -> Result<(), Unreadable> {
-        match self.keys.iter().find(|(camel, _, _)| plain(key).eq(plain(camel))) {
+        // Most keys are of no governed one's length. In camel case there is no underscore.
+        let letters = plain(key).count();
+        let is = |camel: &str| camel.len() == letters && plain(key).eq(plain(camel));
+        match self.keys.iter().find(|(camel, _, _)| is(camel)) {
             Some((name, _, _)) => Err(Unreadable::Miscased { key: name }),
             None => Ok(()),
         }

@@ -109,7 +109,8 @@ fn audio_is_told_by_name_or_by_number() {
 
 #[test]
 fn of_a_streams_running_totals_the_largest_count() {
-    let fewer = r#"{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":3,"totalTokenCount":12}}"#;
+    let fewer =
+        r#"{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":3,"totalTokenCount":12}}"#;
     let seen = streamed(&[FIRST, LAST, fewer]);
     assert_eq!((seen[0].usage, seen[0].is_partial), (Some(Usage::tokens(10, 2)), true));
     assert_eq!((seen[1].usage, seen[1].is_partial), (Some(last()), false));
