@@ -10,13 +10,15 @@ use std::{
 
 use bytes::Bytes;
 use driftlock::{
-    DenialKind, Format, MaxCostPerRequest, OnAbandoned, OutputBound, Policy, PolicyBuilder,
-    Provider, RestrictModel, Routes, Settled, SettledHow, TagBasedModelDowngrade, Usage, Usd,
+    BoxError, DenialKind, DriftlockLayer, Format, MaxCostPerRequest, OnAbandoned, OutputBound,
+    Policy, PolicyBuilder, Provider, RestrictModel, Routes, Settled, SettledHow,
+    TagBasedModelDowngrade, Usage, Usd,
 };
 use http::Response;
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Channel, Full};
 use stand_in::*;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 
 const CLAUDE: &str = "https://api.anthropic.com/v1/messages";
 const GEMINI: &str =
@@ -144,6 +146,43 @@ async fn a_stream_cut_after_its_start_costs_the_estimate_or_what_was_seen_if_tha
     // It ended in order, but the tokens of the answer were never told.
     let settled = settles(&events([START, TEXT, STOP].concat()), message("")).await;
     assert_eq!((settled.how, settled.cost), (SettledHow::Estimated, settled.reserved));
+}
+
+#[tokio::test]
+async fn who_stops_reading_once_the_model_has_stopped_has_read_it_all() {
+    let sse = format!("{GEMINI_STREAM}?alt=sse");
+    for (frames, call, cost) in [
+        (vec![START.to_owned(), DELTA.to_owned()], message(r#","stream":true"#), "0.0048"),
+        (vec![data(&[CHUNK]), data(&[LAST])], prompt(&sse, ""), "0.01125"),
+    ] {
+        for reads in 1..=frames.len() {
+            let (policy, settled) = told(policy());
+            let frames = frames.clone();
+            let provider = tower::service_fn(move |_: http::Request<Body>| {
+                let (mut sender, body) = Channel::<Bytes>::new(4);
+                for frame in &frames {
+                    sender.try_send(Frame::data(Bytes::from(frame.clone()))).unwrap();
+                }
+                // The stream stays open.
+                std::mem::forget(sender);
+                let response = Response::builder().header("content-type", "text/event-stream");
+                std::future::ready(Ok::<_, BoxError>(response.body(body).unwrap()))
+            });
+            let client = DriftlockLayer::new(policy.clone()).layer(provider);
+            let call = http::Request::post(call.uri()).body(call.body().clone()).unwrap();
+            let mut body = client.oneshot(call).await.unwrap().into_body();
+            for _ in 0..reads {
+                body.frame().await.unwrap().unwrap();
+            }
+            drop(body);
+            let settled = settled();
+            if reads == 2 {
+                assert_eq!((settled.how, settled.cost), (SettledHow::Actual, usd(cost)));
+            } else {
+                assert_eq!((settled.how, settled.cost), (SettledHow::Abandoned, settled.reserved));
+            }
+        }
+    }
 }
 
 #[tokio::test]

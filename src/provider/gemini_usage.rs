@@ -61,8 +61,8 @@ fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> Even
     memory.has_stopped |= [FINISH_REASON, BLOCK_REASON]
         .into_iter()
         .any(|reason| !matches!(found.found(reason), Found::Absent | Found::Value(b"null")));
-    searches(found.found(GROUNDING), memory);
-    tell(found.found(USAGE), observed, memory);
+    let is_grounded = searches(found.found(GROUNDING), memory);
+    tell(found.found(USAGE), is_grounded, observed, memory);
     if observed.usage.is_some() {
         observed.tell_partial(memory.is_part && !memory.has_stopped);
         match memory.is_floor {
@@ -73,10 +73,10 @@ fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> Even
     EventKind::Other
 }
 
-/// Counts the searches that an answer is grounded on.
-fn searches(grounding: Found<'_>, memory: &mut Memory) {
+/// Counts the searches that an answer is grounded on, and says whether it is.
+fn searches(grounding: Found<'_>, memory: &mut Memory) -> bool {
     let queries = match grounding {
-        Found::Absent | Found::Value(b"null") => return,
+        Found::Absent | Found::Value(b"null") => return false,
         Found::Unusable => None,
         Found::Value(raw) => serde_json::from_slice::<Grounding>(raw).ok(),
     };
@@ -88,9 +88,10 @@ fn searches(grounding: Found<'_>, memory: &mut Memory) {
         // grounded on something else than a search, or on too much to be read
         None => memory.is_floor = true,
     }
+    true
 }
 
-fn tell(usage: Found<'_>, observed: &mut Observed, memory: &mut Memory) {
+fn tell(usage: Found<'_>, is_grounded: bool, observed: &mut Observed, memory: &mut Memory) {
     let wire = match usage {
         Found::Absent | Found::Value(b"null") => None,
         Found::Unusable => return observed.tell_usage(None),
@@ -99,6 +100,7 @@ fn tell(usage: Found<'_>, observed: &mut Observed, memory: &mut Memory) {
             Err(_) => return observed.tell_usage(None),
         },
     };
+    let tells = wire.is_some();
     if let Some(wire) = wire {
         wire.raise(&mut memory.counts);
         let tier = wire.tier();
@@ -106,7 +108,8 @@ fn tell(usage: Found<'_>, observed: &mut Observed, memory: &mut Memory) {
     }
     // A prompt is never empty: some first chunks only tell the kind of traffic.
     let tokens = memory.counts.get(..SEARCHES).unwrap_or_default();
-    if tokens.iter().flatten().any(|count| *count > 0) {
+    let has_tokens = tokens.iter().flatten().any(|count| *count > 0);
+    if has_tokens && (tells || (is_grounded && !observed.contradictory)) {
         observed.tell_usage(usage_of(&memory.counts, observed.model.as_deref()));
     }
 }

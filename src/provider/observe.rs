@@ -140,16 +140,25 @@ impl Observer {
 
     /// The document has ended.
     pub(crate) fn end_document(&mut self) {
-        self.memory.is_part = !matches!(self.list, List::Unknown | List::Single);
+        self.memory.is_part |= !matches!(self.list, List::Unknown | List::Single);
         if self.list != List::Ended {
             self.read();
         }
-        // An array can be closed behind a part that tells of an error.
-        let is_whole = self.list == List::Ended && !self.observed.is_partial;
-        if is_whole || (self.list == List::Single && self.extractor.is_whole()) {
+        if self.list == List::Single && self.extractor.is_whole() {
             self.observed.finish();
         }
+        // The bracket of an array tells nothing: an error may stand before it.
+        self.end_stream();
         self.start_anew();
+    }
+
+    /// A response in parts has ended, or is read no further. It is complete if the model
+    /// has said that it is done, and with what.
+    pub(crate) fn end_stream(&mut self) {
+        let has_usage = self.observed.usage.is_some() && !self.observed.is_partial;
+        if self.memory.has_stopped && has_usage {
+            self.observed.finish();
+        }
     }
 
     /// The present event has ended; the next piece belongs to another.

@@ -125,6 +125,19 @@ fn of_a_streams_running_totals_the_largest_count() {
 }
 
 #[test]
+fn a_senseless_usage_is_flagged_until_a_better_one_comes() {
+    let senseless = r#"{"usageMetadata":{"promptTokenCount":-1}}"#;
+    let grounded = r#"{"candidates":[{"groundingMetadata":{"webSearchQueries":["a"]}}]}"#;
+    let seen = streamed(&[FIRST, senseless, grounded, LAST]);
+    assert_eq!((seen[1].usage, seen[1].contradictory), (Some(Usage::tokens(10, 2)), true));
+    assert!(seen[2].contradictory && !seen[3].contradictory);
+    assert_eq!(seen[3].usage, Some(Usage { web_searches: 1, ..last() }));
+    // the queries of a search may come behind the counts
+    let seen = streamed(&[LAST, grounded]);
+    assert_eq!(seen[1].usage, Some(Usage { web_searches: 1, ..last() }));
+}
+
+#[test]
 fn an_array_of_chunks_is_read_as_the_events_are() {
     let seen = listed(&format!(" [{FIRST}\n,\r\n{LAST}\n]\n"));
     assert_eq!((seen.usage, seen.is_partial, seen.is_final), (Some(last()), false, true));
@@ -138,6 +151,8 @@ fn an_array_of_chunks_is_read_as_the_events_are() {
     // an error ends an array that is closed all the same
     let seen = listed(&format!(r#"[{FIRST},{{"error":{{"code":503}}}}]"#));
     assert!(seen.is_partial && !seen.is_final);
+    // whoever stops reading at the last chunk has read it all
+    assert!(listed(&format!("[{FIRST},{LAST}")).is_final);
     assert_eq!(listed("[]").usage, None);
     assert_eq!(listed(&format!("[[{LAST}]]")).usage, None);
 }
