@@ -14,6 +14,7 @@ const FORMATS: [(Format, &str); 3] = [
 ];
 
 /// Words that mean something in requests or in answers.
+#[rustfmt::skip]
 const WORDS: [&str; 58] = [
     "model",
     "messages",
@@ -100,15 +101,53 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
-/// What looks like a good request, with more in it.
+/// Members that a request of one of the formats may have, `?` standing for anything.
+const MEMBERS: [&[&str]; 2] = [
+    &[
+        r#""messages":[{"role":"user","content":?},{"content":[{"text":"x","source":?}]}]"#,
+        r#""system":?"#,
+        r#""max_tokens":12"#,
+        r#""max_tokens":null"#,
+        r#""tools":[{"type":"bash_1","x":?},{"name":"f","input_schema":?}]"#,
+        r#""output_config":{"format":{"schema":?},"x":?}"#,
+        r#""context_management":{"edits":?}"#,
+        r#""container":?"#,
+        r#""mcp_servers":?"#,
+        r#""metadata":?"#,
+    ],
+    &[
+        r#""contents":[{"role":"user","parts":[{"text":"x"},{"functionCall":?},{"x":?}]}]"#,
+        r#""systemInstruction":{"parts":{"inlineData":{"mimeType":"text/plain","data":?}}}"#,
+        r#""generationConfig":{"maxOutputTokens":12,"responseSchema":?}"#,
+        r#""generation_config":{"response_json_schema":?,"x":?}"#,
+        r#""tools":[{"functionDeclarations":?,"googleSearch":{}}]"#,
+        r#""toolConfig":?"#,
+        r#""safetySettings":?"#,
+    ],
+];
+
+/// A request that is read, or nearly: what its format must have, some of what it may
+/// have, and seldom anything else.
 fn request() -> impl Strategy<Value = String> {
-    let members = prop::collection::vec((word(), json()), 0..4);
-    (members, json(), any::<bool>()).prop_map(|(members, content, is_claude)| {
-        let mut body = match is_claude {
-            true => format!(r#"{{"model":"m","messages":[{{"content":[{content}]}}]"#),
-            false => format!(r#"{{"contents":[{{"parts":[{{"text":"x"}}]}}],"x":{content}"#),
-        };
-        members.iter().for_each(|(key, value)| body.push_str(&format!(",{key}:{value}")));
+    let more = prop::option::weighted(0.2, (word(), json()));
+    let values = prop::collection::vec(json(), 8);
+    (any::<bool>(), any::<u16>(), values, more).prop_map(|(is_claude, which, values, more)| {
+        let [claude, gemini] = MEMBERS;
+        let members = if is_claude { claude } else { gemini };
+        let mut values = values.iter().cycle();
+        let mut body = if is_claude { r#"{"model":"m""# } else { r#"{"x":0"# }.to_owned();
+        for (bit, member) in members.iter().enumerate() {
+            if bit == 0 || which >> bit & 1 == 1 {
+                let parts: Vec<_> = member.split('?').collect();
+                let filled = parts.iter().skip(1).fold(parts[0].to_owned(), |filled, part| {
+                    filled + values.next().unwrap() + part
+                });
+                body.push_str(&format!(",{filled}"));
+            }
+        }
+        if let Some((key, value)) = more {
+            body.push_str(&format!(",{key}:{value}"));
+        }
         body + "}"
     })
 }
@@ -174,7 +213,7 @@ proptest! {
 
     #[test]
     fn no_request_makes_a_reader_stumble(
-        body in prop_oneof![request(), json()],
+        body in prop_oneof![4 => request(), 1 => json()],
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
