@@ -82,8 +82,15 @@ fn tell(usage: Found<'_>, observed: &mut Observed, memory: &mut Memory) -> bool 
         return false;
     }
     wire.overlay(&mut memory.counts);
-    memory.is_floor = wire.has_foreign(observed.model.as_deref());
-    let usage = usage_of(&memory.counts).zip(wire.beside());
+    let beside = match wire.iterations {
+        None => Some(memory.beside),
+        Some(_) => wire.beside(),
+    };
+    if wire.iterations.is_some() {
+        memory.beside = beside.unwrap_or_default();
+        memory.is_floor = wire.has_foreign(observed.model.as_deref());
+    }
+    let usage = usage_of(&memory.counts).zip(beside);
     observed.tell_usage(usage.and_then(|(own, beside)| sum(own, beside)));
     observed.tell_searches();
     observed.tell_tier(wire.tier(observed.service_tier.as_deref()));

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use http::{Uri, uri::PathAndQuery};
 
-use super::{
-    format::Format,
-    path::{self, GeminiModel},
-};
+use super::{format::Format, gemini_path::GeminiModel, path};
 use crate::call::Provider;
 
 /// Where a metered call goes, and how it is to be read.

@@ -9,14 +9,11 @@
 //! Searches are not counted but listed, as the queries that an answer is grounded on.
 //! Models up to 2.5 are billed once for all of them, later ones for each.
 
-use std::fmt;
+mod wire;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
-};
 use smol_str::{SmolStr, StrExt};
 
+use self::wire::{Code, Grounding, Wire};
 use super::observe::{Dialect, EventKind, Memory, Observed};
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
@@ -82,7 +79,7 @@ fn searches(grounding: Found<'_>, memory: &mut Memory) -> bool {
     };
     match queries.and_then(|grounding| grounding.web_search_queries) {
         Some(queries) => {
-            let count = queries.iter().filter(|query| !query.0).count() as u64;
+            let count = queries.iter().filter(|query| !query.is_empty).count() as u64;
             memory.counts[SEARCHES] = memory.counts[SEARCHES].max(Some(count));
         }
         // grounded on something else than a search, or on too much to be read
@@ -112,118 +109,6 @@ fn tell(usage: Found<'_>, is_grounded: bool, observed: &mut Observed, memory: &m
     if has_tokens && (tells || (is_grounded && !observed.contradictory)) {
         observed.tell_usage(usage_of(&memory.counts, observed.model.as_deref()));
     }
-}
-
-/// `usageMetadata` on the wire; unknown fields are ignored, negative or fractional
-/// counts and fields given twice are errors.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    prompt_token_count: Option<u64>,
-    tool_use_prompt_token_count: Option<u64>,
-    cached_content_token_count: Option<u64>,
-    candidates_token_count: Option<u64>,
-    thoughts_token_count: Option<u64>,
-    total_token_count: Option<u64>,
-    #[serde(default, deserialize_with = "audio")]
-    prompt_tokens_details: Option<u64>,
-    #[serde(default, deserialize_with = "audio")]
-    tool_use_prompt_tokens_details: Option<u64>,
-    #[serde(default, deserialize_with = "audio")]
-    cache_tokens_details: Option<u64>,
-    #[serde(default, deserialize_with = "audio")]
-    candidates_tokens_details: Option<u64>,
-    service_tier: Option<SmolStr>,
-    traffic_type: Option<Code>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Detail {
-    modality: Option<Code>,
-    token_count: Option<u64>,
-}
-
-/// A name, or its number.
-enum Code {
-    Name(SmolStr),
-    Number(u64),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Grounding {
-    web_search_queries: Option<Vec<Query>>,
-}
-
-/// A query, of which only is known whether it is empty.
-#[derive(Deserialize)]
-#[serde(from = "SmolStr")]
-struct Query(bool);
-
-impl From<SmolStr> for Query {
-    fn from(query: SmolStr) -> Self {
-        Self(query.is_empty())
-    }
-}
-
-impl Code {
-    fn is(&self, name: &str, number: u64) -> bool {
-        match self {
-            Self::Name(own) => own == name,
-            Self::Number(own) => *own == number,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Code {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct NameOrNumber;
-        impl Visitor<'_> for NameOrNumber {
-            type Value = Code;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name or its number")
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<Code, E> {
-                Ok(Code::Name(name.into()))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Code, E> {
-                Ok(Code::Number(number))
-            }
-        }
-        from.deserialize_any(NameOrNumber)
-    }
-}
-
-/// The tokens of sound among the details of a count, added up as they pass: every chunk
-/// has details, and none of them needs to be kept.
-fn audio<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    struct Details;
-    impl<'de> Visitor<'de> for Details {
-        type Value = Option<u64>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array of counts by modality")
-        }
-
-        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut details: A) -> Result<Self::Value, A::Error> {
-            let mut sum = 0u64;
-            while let Some(detail) = details.next_element::<Detail>()? {
-                if detail.modality.is_some_and(|code| code.is("AUDIO", 4)) {
-                    sum = sum.saturating_add(detail.token_count.unwrap_or_default());
-                }
-            }
-            Ok(Some(sum))
-        }
-    }
-    from.deserialize_any(Details)
 }
 
 impl Wire {

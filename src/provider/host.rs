@@ -63,9 +63,9 @@ impl Known {
     /// models of their own in it resell its maker's.
     pub(super) fn maker_of(&self, format: Format) -> Provider {
         let maker = match format {
-            Format::OpenAiChat => "openai",
             Format::AnthropicMessages => "anthropic",
             Format::GeminiGenerate => "google",
+            _ => "openai",
         };
         let has_own = !matches!(self.provider, "openai" | "azure");
         Provider::known(if has_own { self.provider } else { maker })

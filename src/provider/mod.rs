@@ -17,6 +17,7 @@ mod any_bytes;
 mod endpoint;
 mod format;
 mod gemini;
+mod gemini_path;
 mod gemini_usage;
 mod governed;
 mod host;

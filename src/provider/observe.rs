@@ -70,6 +70,8 @@ pub(super) struct Dialect {
 pub(super) struct Memory {
     /// The counts told so far, by numbers of the dialect's own.
     pub(super) counts: [Option<u64>; 10],
+    /// What is billed on top of them.
+    pub(super) beside: Usage,
     /// Whether what is read is one part of several: an event, or one of an array.
     pub(super) is_part: bool,
     /// Whether the model has said that it is done.

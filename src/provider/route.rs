@@ -164,12 +164,10 @@ impl Routes {
         provider: Option<&Provider>,
     ) -> Endpoint {
         let known = host.known();
-        match format {
-            Format::AnthropicMessages | Format::GeminiGenerate => {
-                let maker = known.maker_of(format);
-                return Endpoint::new(format, provider.cloned().unwrap_or(maker));
-            }
-            Format::OpenAiChat => {}
+        // In these the usage always comes, and the output maximum has one place.
+        if matches!(format, Format::AnthropicMessages | Format::GeminiGenerate) {
+            let maker = known.maker_of(format);
+            return Endpoint::new(format, provider.cloned().unwrap_or(maker));
         }
         let asks = self.asks.iter().rev().find(|(place, _)| place.holds(host, path));
         // Only Azure has deployments, also behind a gateway of another name.

@@ -143,6 +143,7 @@ fn iterations_are_counted_once_however_often_they_are_told() {
     let delta = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":20,
         "iterations":[{"type":"compaction","input_tokens":100,"output_tokens":30}]}}"#;
     let seen = streamed(&[START, delta, delta]);
+    assert_eq!(streamed(&[START, delta, DELTA])[2].usage, seen[2].usage);
     assert_eq!((seen[1].usage, seen[1].is_partial), (seen[2].usage, false));
     assert_eq!(seen[2].usage.map(|usage| usage.input_tokens), Some(122));
     assert_eq!(seen[2].usage.map(|usage| usage.output_tokens), Some(50));

@@ -13,8 +13,9 @@ use crate::{
     provider::{
         endpoint::Endpoint,
         format::Reading,
+        gemini_path,
         layout::{Layout, Slot},
-        path, value,
+        value,
     },
     unreadable::Unreadable,
 };
@@ -157,7 +158,7 @@ impl Facts {
             usage: None,
             output: [Some(self.output_slot.unwrap_or_else(at_end)), None],
         };
-        let is_stream = path::is_gemini_stream(uri.path());
+        let is_stream = gemini_path::is_stream(uri.path());
         let call = self.into_call(endpoint, model).with_streaming(is_stream);
         // Usage always comes, so there is nothing to ask for.
         Ok(Reading { call, layout, ask_usage: false })
