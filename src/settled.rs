@@ -45,7 +45,7 @@ pub enum SettledHow {
     Actual,
     /// The estimate, because no usable usage was reported.
     Estimated,
-    /// The answer was not read to its end.
+    /// The answer was not read to its end, or was cut off before it.
     Abandoned,
     /// It failed, and it is open whether it was billed.
     Ambiguous,

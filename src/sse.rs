@@ -133,7 +133,9 @@ impl Events {
         if self.line != Line::Start {
             self.end_line();
         }
-        self.end_event()
+        let kind = self.end_event();
+        self.observer.end_stream();
+        kind
     }
 
     /// Reads some of a line, at least a byte; `first` begins `rest` and ends no line.

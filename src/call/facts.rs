@@ -40,6 +40,8 @@ pub struct Call {
     pub(super) needs: Needs,
     pub(super) open_ended: Option<&'static str>,
     pub(super) service_tier: Option<SmolStr>,
+    pub(super) region: Option<SmolStr>,
+    pub(super) web_searches: Option<u64>,
     pub(super) labels: Labels,
     pub(super) body: Bytes,
     pub(super) json: OnceLock<Value>,
@@ -66,6 +68,8 @@ impl Call {
             needs: Needs::default(),
             open_ended: None,
             service_tier: None,
+            region: None,
+            web_searches: None,
             labels: Labels::new(),
             body: Bytes::new(),
             json: OnceLock::new(),
@@ -137,6 +141,24 @@ impl Call {
     #[inline]
     pub fn with_service_tier(mut self, tier: impl Into<SmolStr>) -> Self {
         self.service_tier = Some(tier.into());
+        self
+    }
+
+    /// Where the model is to run, as `"us"` in Anthropic's `inference_geo`. Defaults to
+    /// none stated.
+    #[must_use]
+    #[inline]
+    pub fn with_region(mut self, region: impl Into<SmolStr>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// The most web searches that the provider is expected to run and bill. Defaults
+    /// to none stated: to one if the input is open-ended.
+    #[must_use]
+    #[inline]
+    pub fn with_web_searches(mut self, searches: u64) -> Self {
+        self.web_searches = Some(searches);
         self
     }
 
@@ -216,6 +238,16 @@ impl Call {
         self.service_tier.as_deref()
     }
 
+    /// Where the model is asked to run.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// The most web searches that the provider is expected to run and bill, if stated.
+    pub fn web_searches(&self) -> Option<u64> {
+        self.web_searches
+    }
+
     /// Its labels.
     pub fn labels(&self) -> &Labels {
         &self.labels
@@ -252,10 +284,12 @@ impl Call {
         self.json().get(name)
     }
 
-    /// The messages of the JSON body: its `messages`, else the items of its `input`, as
-    /// a response or an embedding has it, of which a text is one. Empty if it has none.
+    /// The messages of the JSON body: its `messages`, which Gemini calls `contents`, else
+    /// the items of its `input`, as a response or an embedding has it, of which a text is
+    /// one. Empty if it has none.
     pub fn messages(&self) -> &[Value] {
-        match self.parameter("messages").or_else(|| self.parameter("input")) {
+        let first = ["messages", "contents", "input"].iter().find_map(|name| self.parameter(name));
+        match first {
             Some(Value::Array(messages)) => messages,
             Some(text @ Value::String(_)) => std::slice::from_ref(text),
             _ => &[],
@@ -282,6 +316,9 @@ mod tests {
                 Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o").with_body(body.into());
             assert_eq!(call.messages().len(), messages, "{body}");
         }
+        let body = Bytes::from_static(br#"{"contents":[{"role":"user"},{"role":"model"}]}"#);
+        let call = Call::new(Provider::GOOGLE, Operation::GenerateContent, "gemini-2.5-pro");
+        assert_eq!(call.with_body(body).messages().len(), 2);
         let none = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
         assert!(none.messages().is_empty());
     }

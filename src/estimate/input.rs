@@ -61,7 +61,7 @@ where
 /// | models | `k` | per call | if there are tools |
 /// |---|---|---|---|
 /// | OpenAI's | 1.0 | 24 | 64 |
-/// | Gemini | 1.1 | 24 | 64 |
+/// | Gemini | 1.1 | 8 | 64 |
 /// | Claude | 1.3 | 24 | 700 |
 /// | Claude from 4.7 on, or of unknown version | 1.9 | 24 | 700 |
 /// | all others | 1.0 | 80 | 256 |

@@ -64,7 +64,11 @@ impl Family {
 
     /// Tokens around a prompt that is otherwise empty.
     pub(super) fn per_call(self) -> u64 {
-        if self == Self::Other { 80 } else { 24 }
+        match self {
+            Self::Other => 80,
+            Self::Gemini => 8,
+            Self::OpenAi | Self::Claude | Self::NewClaude => 24,
+        }
     }
 
     /// Tokens that the mere presence of tools costs.

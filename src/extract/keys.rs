@@ -13,6 +13,9 @@ pub(crate) enum Path {
     Within(&'static str, &'static str),
     /// `{"key": {"key": value}}`, or the second key alone at the top.
     WithinOrTop(&'static str, &'static str),
+    /// `{"key": [{"key": value}]}`, in one of the array's objects. In two of them it
+    /// is as good as a key given twice.
+    Each(&'static str, &'static str),
 }
 
 /// A value to take.
@@ -33,6 +36,8 @@ pub(super) enum Role {
     Take(usize),
     /// If it is an object, one with wanted values, known by this key.
     Enter(&'static str),
+    /// If it is an array, one of objects with wanted values, known by this key.
+    EnterEach(&'static str),
 }
 
 impl Role {
@@ -62,9 +67,13 @@ impl Role {
                 (Path::Within(outer, _) | Path::WithinOrTop(outer, _), None) if is(outer) => {
                     return Self::Enter(outer);
                 }
-                (Path::Within(outer, name) | Path::WithinOrTop(outer, name), Some(within))
-                    if outer == within && is(name) =>
-                {
+                (Path::Each(outer, _), None) if is(outer) => return Self::EnterEach(outer),
+                (
+                    Path::Within(outer, name)
+                    | Path::WithinOrTop(outer, name)
+                    | Path::Each(outer, name),
+                    Some(within),
+                ) if outer == within && is(name) => {
                     return Self::Take(index);
                 }
                 _ => {}

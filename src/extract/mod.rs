@@ -7,7 +7,8 @@
 //! recurse, and its memory is bounded by the sum of what the wanted values may
 //! measure, however long or deep the document is.
 //!
-//! Values are found by their **exact path** of one or two keys from the root. The
+//! Values are found by their **exact path** of one or two keys from the root, the
+//! second of which may stand in the objects of an array. The
 //! word `usage` in a string, in a tool call's arguments or anywhere deeper is never
 //! taken: an answer's text must not be able to change what the answer costs.
 //!

@@ -14,8 +14,7 @@ pub(crate) struct Extractor {
     wanted: &'static [Wanted],
     kept: Kept,
     state: State,
-    /// The outer key, while in an object that holds wanted values.
-    within: Option<&'static str>,
+    place: Place,
     /// The beginning of a key that a piece cut in two.
     key: Vec<u8>,
     role: Role,
@@ -25,12 +24,27 @@ pub(crate) struct Extractor {
     escaped: bool,
 }
 
+/// Whose keys or items are next; all but the root are known by their outer key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Root,
+    /// An object that holds wanted values.
+    Object(&'static str),
+    /// An array of such objects.
+    Array(&'static str),
+    /// One of the array's objects.
+    Item(&'static str),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Before the root object.
     Start,
     /// In an object: before a key or the closing brace.
     BeforeKey,
+    /// In an array of objects that hold wanted values: before an item or the closing
+    /// bracket.
+    BeforeItem,
     /// After a key's opening quote.
     Key,
     /// Between a key and its value.
@@ -54,7 +68,7 @@ impl Extractor {
             wanted,
             kept: Kept::new(wanted),
             state: State::Start,
-            within: None,
+            place: Place::Root,
             key: Vec::new(),
             role: Role::Skip,
             depth: 0,
@@ -67,7 +81,7 @@ impl Extractor {
     pub(crate) fn reset(&mut self) {
         self.kept.reset();
         self.state = State::Start;
-        self.within = None;
+        self.place = Place::Root;
         self.key.clear();
         self.depth = 0;
         self.in_string = false;
@@ -84,22 +98,26 @@ impl Extractor {
         self.kept.found(index)
     }
 
-    /// Reads the next piece of the document.
-    pub(crate) fn feed(&mut self, piece: &[u8]) {
+    /// Reads the next piece of the document, and says how many of its bytes were read:
+    /// none behind the document's end.
+    pub(crate) fn feed(&mut self, piece: &[u8]) -> usize {
         let mut rest = piece;
         while let Some(&first) = rest.first() {
             let read = match self.state {
                 State::Start => self.start(first),
                 State::BeforeKey => self.before_key(first),
+                State::BeforeItem => self.before_item(first),
                 State::Key => self.key(rest),
                 State::Colon => self.colon(first),
                 State::BeforeValue => self.before_value(first),
                 State::Scalar => self.scalar(rest),
                 State::Nested => self.nested(rest),
-                State::Whole | State::Broken => return,
+                State::Whole => break,
+                State::Broken => return piece.len(),
             };
             rest = &rest[read.min(rest.len())..];
         }
+        piece.len() - rest.len()
     }
 }
 
@@ -124,11 +142,38 @@ impl Extractor {
                 self.in_string = true;
                 self.state = State::Key;
             }
-            b'}' if self.within.is_some() => self.within = None,
-            b'}' => self.state = State::Whole,
+            b'}' => match self.place {
+                Place::Object(_) => self.place = Place::Root,
+                Place::Item(key) => {
+                    self.place = Place::Array(key);
+                    self.state = State::BeforeItem;
+                }
+                Place::Root | Place::Array(_) => self.state = State::Whole,
+            },
             b',' => {}
             _ if is_space(first) => {}
             _ => self.state = State::Broken,
+        }
+        1
+    }
+
+    fn before_item(&mut self, first: u8) -> usize {
+        match (first, self.place) {
+            (b'{', Place::Array(key)) => {
+                self.place = Place::Item(key);
+                self.state = State::BeforeKey;
+            }
+            (b']', _) => {
+                self.place = Place::Root;
+                self.state = State::BeforeKey;
+            }
+            (b',', _) => {}
+            _ if is_space(first) => {}
+            _ => {
+                self.role = Role::Skip;
+                self.state = State::BeforeValue;
+                return 0;
+            }
         }
         1
     }
@@ -169,8 +214,13 @@ impl Extractor {
                 return 1;
             }
             (b'{', Role::Enter(key)) => {
-                self.within = Some(key);
+                self.place = Place::Object(key);
                 self.state = State::BeforeKey;
+                return 1;
+            }
+            (b'[', Role::EnterEach(key)) => {
+                self.place = Place::Array(key);
+                self.state = State::BeforeItem;
                 return 1;
             }
             (_, Role::Take(index)) => self.kept.begin(index),
@@ -253,12 +303,19 @@ impl Extractor {
     }
 
     fn role_of(&self, written: &[u8]) -> Role {
-        Role::of(written, self.within, self.wanted)
+        let within = match self.place {
+            Place::Root | Place::Array(_) => None,
+            Place::Object(key) | Place::Item(key) => Some(key),
+        };
+        Role::of(written, within, self.wanted)
     }
 
     fn end_value(&mut self) {
         self.kept.end();
-        self.state = State::BeforeKey;
+        self.state = match self.place {
+            Place::Array(_) => State::BeforeItem,
+            Place::Root | Place::Object(_) | Place::Item(_) => State::BeforeKey,
+        };
     }
 }
 
@@ -273,7 +330,7 @@ fn is_structure(byte: u8) -> bool {
 /// What grows, for tests of its bounds.
 #[cfg(test)]
 impl Extractor {
-    pub(super) fn kept_len(&self) -> usize {
+    pub(crate) fn kept_len(&self) -> usize {
         self.kept.len()
     }
 

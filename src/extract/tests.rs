@@ -6,6 +6,7 @@ const WANTED: &[Wanted] = &[
     Wanted { path: Path::Top("usage"), most: 64 },
     Wanted { path: Path::Top("model"), most: 32 },
     Wanted { path: Path::Within("x_groq", "usage"), most: 64 },
+    Wanted { path: Path::Each("items", "end"), most: 64 },
 ];
 
 fn read(pieces: &[&[u8]]) -> Extractor {
@@ -17,13 +18,13 @@ fn read(pieces: &[&[u8]]) -> Extractor {
 }
 
 /// What is found, for every split into two pieces, which must agree.
-fn found(document: &str) -> [Option<String>; 3] {
+fn found(document: &str) -> [Option<String>; 4] {
     let text = |found: Found<'_>| match found {
         Found::Absent => None,
         Found::Value(raw) => Some(String::from_utf8_lossy(raw).into_owned()),
         Found::Unusable => Some("unusable".into()),
     };
-    let all = |extractor: &Extractor| [0, 1, 2].map(|index| text(extractor.found(index)));
+    let all = |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.found(index)));
     let at_once = read(&[document.as_bytes()]);
     for split in 0..=document.len() {
         let (head, tail) = document.as_bytes().split_at(split);
@@ -35,7 +36,7 @@ fn found(document: &str) -> [Option<String>; 3] {
 }
 
 fn usage(document: &str) -> Option<String> {
-    let [usage, _, _] = found(document);
+    let [usage, ..] = found(document);
     usage
 }
 
@@ -43,7 +44,7 @@ fn usage(document: &str) -> Option<String> {
 fn values_at_the_top_are_taken_as_written() {
     let document =
         r#" { "model" : "gpt-4o\n" , "n":[1,{"a":"]"}], "usage": {"a": [1, "}"]} , "z":1 } "#;
-    let [usage, model, _] = found(document);
+    let [usage, model, ..] = found(document);
     assert_eq!(usage.as_deref(), Some(r#"{"a": [1, "}"]}"#));
     assert_eq!(model.as_deref(), Some(r#""gpt-4o\n""#));
     assert_eq!(self::usage(r#"{"usage":null}"#).as_deref(), Some("null"));
@@ -87,7 +88,7 @@ fn the_same_word_elsewhere_is_never_taken() {
         r#"{"x":{"x_groq":{"usage":1}},"x_groq":[{"usage":1}]}"#,
         r#"{"x_groq":{"x":{"usage":1}}}"#,
     ] {
-        assert_eq!(found(document), [None, None, None], "{document}");
+        assert_eq!(found(document), [None, None, None, None], "{document}");
     }
 }
 
@@ -100,7 +101,7 @@ fn an_escaped_key_is_the_same_key() {
 
 #[test]
 fn a_second_level_is_found_beside_the_first() {
-    let [top, model, inner] =
+    let [top, model, inner, _] =
         found(r#"{"x_groq":{"id":"r","usage":{"a":1},"model":"m"},"usage":{"b":2}}"#);
     assert_eq!(top.as_deref(), Some(r#"{"b":2}"#));
     assert_eq!(model, None);
@@ -108,17 +109,49 @@ fn a_second_level_is_found_beside_the_first() {
 }
 
 #[test]
+fn a_second_level_is_found_in_the_objects_of_an_array() {
+    for (document, end) in [
+        (r#"{"items":[{"a":{"end":1},"end":"x"}],"usage":1}"#, Some("\"x\"")),
+        (r#"{"items": [ {} , {"b":[{"end":2}]}, {"end" : [3]} ] ,"usage":1}"#, Some("[3]")),
+        (r#"{"items":[null,7,"end",[{"end":1}],{"end":4}],"usage":1}"#, Some("4")),
+        (r#"{"items":[{"end":1},{"end":2}],"usage":1}"#, Some("unusable")),
+        (r#"{"items":[{"end":1}],"items":[{"end":1}],"usage":1}"#, Some("unusable")),
+        (r#"{"items":[],"usage":1}"#, None),
+        (r#"{"items":{"end":1},"end":2,"usage":1}"#, None),
+        (r#"{"x":{"items":[{"end":1}]},"y":[{"end":1}],"usage":1}"#, None),
+        (r#"{"items":[{"usage":2}],"usage":1}"#, None),
+    ] {
+        let [usage, _, _, found] = found(document);
+        assert_eq!(found.as_deref(), end, "{document}");
+        assert_eq!(usage.as_deref(), Some("1"), "{document}");
+        assert!(read(&[document.as_bytes()]).is_whole(), "{document}");
+    }
+    for broken in [r#"{"items":[}]}"#, r#"{"items":[{]}"#, r#"{"items":[:]}"#, r#"{"items":[{}}"#] {
+        assert!(!read(&[broken.as_bytes()]).is_whole(), "{broken}");
+    }
+}
+
+#[test]
+fn nothing_is_read_behind_the_end() {
+    let mut extractor = Extractor::new(WANTED);
+    assert_eq!(extractor.feed(br#" {"usage":1"#), 11);
+    assert_eq!(extractor.feed(br#"},{"usage":2}"#), 1);
+    assert_eq!(extractor.feed(b"x"), 0);
+    assert_eq!(extractor.found(0), Found::Value(b"1"));
+}
+
+#[test]
 fn a_key_that_stands_there_twice_is_unusable() {
     assert_eq!(usage(r#"{"usage":1,"usage":1}"#).as_deref(), Some("unusable"));
     assert_eq!(usage(r#"{"usage":1,"us\u0061ge":2,"usage":3}"#).as_deref(), Some("unusable"));
-    let [_, _, inner] = found(r#"{"x_groq":{"usage":1},"x_groq":{"usage":1}}"#);
+    let [_, _, inner, _] = found(r#"{"x_groq":{"usage":1},"x_groq":{"usage":1}}"#);
     assert_eq!(inner.as_deref(), Some("unusable"));
 }
 
 #[test]
 fn a_long_value_is_given_up_and_a_long_key_is_not_ours() {
     let long = format!(r#"{{"usage":"{}","model":"m"}}"#, "x".repeat(63));
-    let [usage, model, _] = found(&long);
+    let [usage, model, ..] = found(&long);
     assert_eq!(usage.as_deref(), Some("unusable"));
     assert_eq!(model.as_deref(), Some(r#""m""#));
     let key = format!(r#"{{"usage{}":1,"model":"m"}}"#, "x".repeat(1_000));

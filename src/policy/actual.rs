@@ -23,8 +23,10 @@ pub(super) struct Priced {
     choices: u32,
     /// The tier that was asked for.
     tier: Tier,
-    /// Whether searches were reserved for, of which not every response tells.
-    searches: bool,
+    /// The region that was asked for.
+    region: Region,
+    /// Searches that were reserved for, of which not every response tells.
+    searches: u32,
 }
 
 impl Priced {
@@ -36,7 +38,8 @@ impl Priced {
             entry,
             choices: u32::try_from(call.choices()).unwrap_or(u32::MAX),
             tier: call.service_tier().map_or(Tier::Default, Tier::named),
-            searches: searches(call) > 0,
+            region: call.region().map_or(Region::Global, Region::named),
+            searches: u32::try_from(searches(call)).unwrap_or(u32::MAX),
         }
     }
 
@@ -52,7 +55,7 @@ impl Priced {
 }
 
 impl Inner {
-    /// The actual cost, at the row of the model and tier that answered, as of the time
+    /// The actual cost, at the row of the model, tier and region that answered, as of the time
     /// of the decision; a model the book does not know costs the dearer of the reserved
     /// row and the fallback.
     /// `None` if the usage cannot be true.
@@ -79,7 +82,8 @@ impl Inner {
         let unseen = if told.tells_searches { 0 } else { priced.searches.into() };
         let searches = usage.web_searches.max(unseen);
         let tier = priced.tier(told.service_tier);
-        let cost = |price: &Price| price.cost_with(usage, searches, tier, Region::default());
+        let region = told.region.map_or(priced.region, Region::named);
+        let cost = |price: &Price| price.cost_with(usage, searches, tier, region);
         let assumed = match &self.settings.unknown_price {
             UnknownPrice::Assume(price) => Some(cost(price)),
             UnknownPrice::Deny | UnknownPrice::Allow => None,

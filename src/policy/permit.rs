@@ -239,8 +239,10 @@ impl Meter for Permit {
         }
     }
 
+    /// What ends on a running total was cut off, however quietly.
     fn complete(mut self, told: &Observed) {
-        self.end(End::Complete, told.told());
+        let was_cut = told.is_partial && !told.is_final;
+        self.end(if was_cut { End::Broken } else { End::Complete }, told.told());
     }
 
     fn fail(mut self, told: &Observed) {

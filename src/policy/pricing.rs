@@ -79,7 +79,7 @@ pub(crate) struct Quote {
 
 /// The provider may search on its own; how often is not known before.
 pub(super) fn searches(call: &Call) -> u64 {
-    u64::from(call.may_search())
+    call.web_searches().unwrap_or_else(|| u64::from(call.may_search()))
 }
 
 impl Policy {
@@ -190,9 +190,9 @@ pub(super) fn unknown_price(model: &str, provider: &Provider) -> Deny {
 pub(crate) fn asked(call: &Call) -> Asked<'_> {
     Asked {
         tier: call.service_tier(),
+        region: call.region(),
         media: call.needs().media || call.input().media > 0,
         web_searches: searches(call),
-        ..Asked::default()
     }
 }
 

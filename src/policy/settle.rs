@@ -49,7 +49,7 @@ impl Permit {
             return;
         }
         let actual = self.actual(told);
-        let (cost, how) = self.verdict(end, actual);
+        let (cost, how) = self.verdict(end, actual, told.is_partial);
         if let Some(reservation) = self.reservation {
             let store = self.policy.store.get();
             match how {
@@ -67,7 +67,7 @@ impl Permit {
         }
     }
 
-    fn verdict(&self, end: End, actual: Option<Usd>) -> (Usd, SettledHow) {
+    fn verdict(&self, end: End, actual: Option<Usd>, is_partial: bool) -> (Usd, SettledHow) {
         let estimate = self.reserved;
         let ambiguous = || match self.policy.settings.on_ambiguous {
             OnAmbiguous::Estimate => (estimate, SettledHow::Ambiguous),
@@ -76,6 +76,10 @@ impl Permit {
         match (end, billing(self.phase), actual) {
             (End::NotSent, ..) => (Usd::ZERO, SettledHow::NotSent),
             (End::Failed, ..) => ambiguous(),
+            // More was done than was told.
+            (End::Complete, _, Some(seen)) if is_partial => {
+                (seen.max(estimate), SettledHow::Estimated)
+            }
             (End::Complete, _, Some(actual)) => (actual, SettledHow::Actual),
             (End::Complete | End::Broken, Billing::Refused, None) => {
                 (Usd::ZERO, SettledHow::Refused)

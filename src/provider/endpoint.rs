@@ -1,8 +1,10 @@
 //! Where a metered call goes.
 
+use std::borrow::Cow;
+
 use http::{Uri, uri::PathAndQuery};
 
-use super::{format::Format, path};
+use super::{format::Format, gemini_path::GeminiModel, path};
 use crate::call::Provider;
 
 /// Where a metered call goes, and how it is to be read.
@@ -33,7 +35,7 @@ pub struct Endpoint {
     pub asks_usage: bool,
     /// Which key limits the output here, for requests that have none yet.
     pub(crate) output_key: OutputKey,
-    /// Whether the path names the model, as in Azure's deployments.
+    /// Whether the path names the model, as Gemini's and Azure's deployments do.
     pub(crate) model_in_path: bool,
 }
 
@@ -50,14 +52,15 @@ pub(crate) enum OutputKey {
 
 impl Endpoint {
     /// An endpoint in this format, with models priced as this provider's, that is
-    /// not asked for usage and has the model in the body.
+    /// not asked for usage and has the model where the format has it: Gemini's in the
+    /// path, all others' in the body.
     pub fn new(format: Format, provider: Provider) -> Self {
         Self {
             format,
             provider,
             asks_usage: false,
             output_key: OutputKey::MaxTokens,
-            model_in_path: false,
+            model_in_path: format == Format::GeminiGenerate,
         }
     }
 
@@ -67,18 +70,24 @@ impl Endpoint {
     }
 
     /// The model that the path names.
-    pub(crate) fn model_in<'a>(&self, uri: &'a Uri) -> Option<&'a str> {
-        if self.model_in_path { path::deployment(uri.path()) } else { None }
+    pub(crate) fn model_in<'a>(&self, uri: &'a Uri) -> Option<Cow<'a, str>> {
+        match self.format {
+            _ if !self.model_in_path => None,
+            Format::GeminiGenerate => GeminiModel::of(uri.path()).map(GeminiModel::full_name),
+            _ => path::deployment(uri.path()).map(Cow::from),
+        }
     }
 
     /// The address for another model; `None` if it does not depend on the model.
     pub(crate) fn uri_for(&self, uri: &Uri, model: &str) -> Result<Option<Uri>, http::Error> {
-        let Some(old) = self.model_in(uri).filter(|old| *old != model) else { return Ok(None) };
-        // The deployment is a part of the path, so it has a place in it.
-        let Some((before, after)) = uri.path().split_once(&format!("/deployments/{old}/")) else {
+        if self.model_in(uri).is_none_or(|old| old == model) {
             return Ok(None);
+        }
+        let path = match self.format {
+            Format::GeminiGenerate => GeminiModel::of(uri.path()).map(|old| old.path_to(model)),
+            _ => path::to_deployment(uri.path(), model),
         };
-        let mut changed = format!("{before}/deployments/{}/{after}", segment(model));
+        let Some(mut changed) = path else { return Ok(None) };
         if let Some(query) = uri.query() {
             changed.push('?');
             changed.push_str(query);
@@ -87,19 +96,6 @@ impl Endpoint {
         parts.path_and_query = Some(PathAndQuery::try_from(changed)?);
         Ok(Some(Uri::from_parts(parts)?))
     }
-}
-
-/// A model's name as one segment of a path.
-fn segment(name: &str) -> String {
-    name.bytes().fold(String::with_capacity(name.len()), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(byte.into())
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
 }
 
 #[cfg(test)]
@@ -121,13 +117,29 @@ mod tests {
         let uri: Uri = "https://x.openai.azure.com/openai/deployments/gpt-4o/chat/completions?v=1"
             .parse()
             .unwrap();
-        assert_eq!(azure().model_in(&uri), Some("gpt-4o"));
+        assert_eq!(azure().model_in(&uri).as_deref(), Some("gpt-4o"));
         assert_eq!(azure().uri_for(&uri, "gpt-4o").unwrap(), None);
         assert_eq!(
             azure().uri_for(&uri, "a/b mini").unwrap().unwrap(),
             "https://x.openai.azure.com/openai/deployments/a%2Fb%20mini/chat/completions?v=1"
         );
         assert!(azure().uri_for(&uri, &"x".repeat(70_000)).is_err());
+    }
+
+    #[test]
+    fn another_model_of_geminis_is_another_address() {
+        let gemini = Endpoint::new(Format::GeminiGenerate, Provider::GOOGLE);
+        let uri = Uri::from_static(
+            "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse&key=k",
+        );
+        assert!(gemini.needs_uri());
+        assert_eq!(gemini.model_in(&uri).as_deref(), Some("gemini-2.5-pro"));
+        assert_eq!(gemini.uri_for(&uri, "gemini-2.5-pro").unwrap(), None);
+        assert_eq!(
+            gemini.uri_for(&uri, "gemini-2.5-flash").unwrap().unwrap(),
+            "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse&key=k"
+        );
+        assert!(gemini.uri_for(&uri, &"x".repeat(70_000)).is_err());
     }
 
     #[test]

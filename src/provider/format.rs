@@ -2,7 +2,10 @@
 
 use http::Uri;
 
-use super::{endpoint::Endpoint, layout::Layout, observe::Observer, openai};
+use super::{
+    anthropic, anthropic_usage, endpoint::Endpoint, gemini, gemini_usage, layout::Layout,
+    observe::Observer, openai,
+};
 use crate::{call::Call, unreadable::Unreadable};
 
 /// How a request and its response are written.
@@ -27,6 +30,10 @@ pub enum Format {
     OpenAiEmbeddings,
     /// OpenAI's text completions, from before there were chats.
     OpenAiCompletions,
+    /// Anthropic's messages.
+    AnthropicMessages,
+    /// Gemini's content generation, at once or streamed, as events or as a JSON array.
+    GeminiGenerate,
 }
 
 impl Format {
@@ -36,6 +43,8 @@ impl Format {
             Self::OpenAiChat | Self::OpenAiCompletions => Observer::openai_chat(),
             Self::OpenAiResponses => Observer::new(&openai::responses_usage::DIALECT),
             Self::OpenAiEmbeddings => Observer::new(&openai::embeddings_usage::DIALECT),
+            Self::AnthropicMessages => Observer::new(&anthropic_usage::DIALECT),
+            Self::GeminiGenerate => Observer::of_parts(&gemini_usage::DIALECT),
         }
     }
 }
@@ -61,5 +70,7 @@ pub(crate) fn read(endpoint: &Endpoint, uri: &Uri, body: &[u8]) -> Result<Readin
         Format::OpenAiResponses => openai::responses::read(endpoint, uri, body),
         Format::OpenAiEmbeddings => openai::embeddings::read(endpoint, uri, body),
         Format::OpenAiCompletions => openai::completions::read(endpoint, uri, body),
+        Format::AnthropicMessages => anthropic::read(endpoint, uri, body),
+        Format::GeminiGenerate => gemini::read(endpoint, uri, body),
     }
 }

@@ -48,7 +48,7 @@ impl<K: Copy> Governed<K> {
 }
 
 /// The small letter; also of the two letters beyond ASCII that have one within it.
-fn fold(letter: char) -> char {
+pub(super) fn fold(letter: char) -> char {
     match letter {
         'ſ' => 's',
         '\u{212A}' => 'k',

@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, Uri, header::HOST};
 
-use super::endpoint::OutputKey;
+use super::{endpoint::OutputKey, format::Format};
+use crate::call::Provider;
 
 /// Where a request goes: name or address, and port if it is stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +48,10 @@ impl<'a> Host<'a> {
     }
 }
 
-/// What is known of a host that speaks OpenAI's format.
+/// What is known of a host that speaks OpenAI's format, and maybe others.
 #[derive(Debug)]
 pub(super) struct Known {
-    // With a leading dot: every host below.
+    // With a leading dot or hyphen: every host that ends so.
     name: &'static str,
     pub(super) provider: &'static str,
     pub(super) asks_usage: bool,
@@ -58,8 +59,24 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Whose prices calls in one of the other formats have here. Hosts that do not have
+    /// models of their own in it resell its maker's.
+    pub(super) fn maker_of(&'static self, format: Format) -> Provider {
+        if !matches!(self.provider, "openai" | "azure") {
+            return Provider::known(&self.provider);
+        }
+        match format {
+            Format::AnthropicMessages => Provider::ANTHROPIC,
+            Format::GeminiGenerate => Provider::GOOGLE,
+            Format::OpenAiChat
+            | Format::OpenAiResponses
+            | Format::OpenAiEmbeddings
+            | Format::OpenAiCompletions => Provider::OPENAI,
+        }
+    }
+
     fn is(&self, host: &str) -> bool {
-        if self.name.starts_with('.') {
+        if self.name.starts_with(['.', '-']) {
             let start = host.len().saturating_sub(self.name.len());
             start > 0 && host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(self.name))
         } else {
@@ -70,7 +87,7 @@ impl Known {
 
 // Mistral, OpenRouter, Perplexity and Fireworks send usage unasked. Azure is asked only in
 // versions of its API that understand.
-const KNOWN: [Known; 18] = [
+const KNOWN: [Known; 20] = [
     known("api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
     known(".api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
     known(".openai.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
@@ -78,6 +95,8 @@ const KNOWN: [Known; 18] = [
     known(".cognitiveservices.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
     known("api.anthropic.com", "anthropic", ASK, OutputKey::MaxTokens),
     known("generativelanguage.googleapis.com", "google", ASK, OutputKey::MaxTokens),
+    known("aiplatform.googleapis.com", "google", ASK, OutputKey::MaxTokens),
+    known("-aiplatform.googleapis.com", "google", ASK, OutputKey::MaxTokens),
     known("api.groq.com", "groq", ASK, OutputKey::MaxTokens),
     known("api.deepseek.com", "deepseek", ASK, OutputKey::MaxTokens),
     known("api.x.ai", "x-ai", ASK, OutputKey::MaxTokens),
@@ -122,11 +141,28 @@ mod tests {
         assert_eq!(provider("eu.api.openai.com:443"), ("openai", true));
         assert_eq!(provider("me.openai.azure.com."), ("azure", true));
         assert_eq!(provider("api.mistral.ai"), ("mistral", false));
-        for stranger in
-            ["evil-api.groq.com.example", "xapi.groq.com", ".openai.azure.com", "", "é.ai"]
-        {
+        assert_eq!(provider("europe-west4-aiplatform.googleapis.com"), ("google", true));
+        for stranger in [
+            "evil-api.groq.com.example",
+            "xapi.groq.com",
+            ".openai.azure.com",
+            "-aiplatform.googleapis.com",
+            "",
+            "é.ai",
+        ] {
             assert_eq!(provider(stranger), ("openai", false), "{stranger}");
         }
+    }
+
+    #[test]
+    fn a_format_has_its_makers_prices_unless_the_host_has_its_own() {
+        let maker = |host: &'static str, format| Host::parse(host).known().maker_of(format);
+        let (claude, gemini) = (Format::AnthropicMessages, Format::GeminiGenerate);
+        assert_eq!(maker("api.anthropic.com", claude), Provider::ANTHROPIC);
+        assert_eq!(maker("me.services.ai.azure.com", claude), Provider::ANTHROPIC);
+        assert_eq!(maker("localhost:8080", claude), Provider::ANTHROPIC);
+        assert_eq!(maker("llm.corp", gemini), Provider::GOOGLE);
+        assert_eq!(maker("openrouter.ai", claude).name(), "openrouter");
     }
 
     #[test]

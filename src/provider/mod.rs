@@ -10,11 +10,19 @@
 //! A format is a file with one function `read` for requests and one that reads usage;
 //! it appears in [`Format`], in the table of paths and nowhere else.
 
+mod anthropic;
+mod anthropic_usage;
+#[cfg(test)]
+mod any_bytes;
 mod endpoint;
 mod format;
+mod gemini;
+mod gemini_path;
+mod gemini_usage;
 mod governed;
 mod host;
 mod layout;
+mod list;
 mod observe;
 mod openai;
 mod path;

@@ -6,7 +6,7 @@
 
 use smol_str::SmolStr;
 
-use super::openai::chat_usage;
+use super::{list::List, openai::chat_usage};
 use crate::{
     extract::{Extractor, Found, Wanted},
     usage::Usage,
@@ -24,6 +24,9 @@ pub struct Observed {
     pub model: Option<SmolStr>,
     /// The service tier the answer was served from.
     pub service_tier: Option<SmolStr>,
+    /// Where the model ran, by the name the provider gives it, as Anthropic's
+    /// `inference_geo`.
+    pub region: Option<SmolStr>,
     /// Whether the response has said that it is complete: its document closed, or
     /// the marker came that ends a stream.
     pub is_final: bool,
@@ -31,6 +34,10 @@ pub struct Observed {
     /// their whole, a key given twice. [`usage`](Self::usage) is then what was told
     /// before, a floor and not the truth; the call settles at its estimate.
     pub contradictory: bool,
+    /// Whether the usage told last is known not to be all: a running total, of which
+    /// more was to come, or one without what another model did on the way. A response
+    /// that ends so was cut off, and settles as one that broke off.
+    pub is_partial: bool,
     /// Whether the usage told last counts the provider's searches, be it none.
     tells_searches: bool,
 }
@@ -41,7 +48,9 @@ pub(crate) struct Told<'a> {
     pub(crate) usage: Option<&'a Usage>,
     pub(crate) model: Option<&'a str>,
     pub(crate) service_tier: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
     pub(crate) contradictory: bool,
+    pub(crate) is_partial: bool,
     pub(crate) tells_searches: bool,
 }
 
@@ -64,7 +73,24 @@ pub(super) struct Dialect {
     /// The data of an event that ends the stream; empty if the format has none.
     pub(super) end_marker: &'static [u8],
     /// Reads what was taken and says what kind of event it was.
-    pub(super) read: fn(&Extractor, &mut Observed) -> EventKind,
+    pub(super) read: fn(&Extractor, &mut Observed, &mut Memory) -> EventKind,
+}
+
+/// What a dialect that tells its usage in several parts remembers of the earlier ones.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The counts told so far, by numbers of the dialect's own.
+    pub(super) counts: [Option<u64>; 10],
+    /// What is billed on top of them.
+    pub(super) beside: Usage,
+    /// Whether what is read is one part of several: an event, or one of an array.
+    pub(super) is_part: bool,
+    /// Whether the model has said that it is done.
+    pub(super) has_stopped: bool,
+    /// Whether the counts are those of the end.
+    pub(super) has_totals: bool,
+    /// Whether there was more than the counts tell.
+    pub(super) is_floor: bool,
 }
 
 /// Reads one response; see the [module](self).
@@ -72,8 +98,12 @@ pub(super) struct Dialect {
 pub(crate) struct Observer {
     dialect: &'static Dialect,
     extractor: Extractor,
+    /// What a response is taken for before its first byte.
+    starts_as: List,
+    list: List,
     marker: Marker,
     observed: Observed,
+    memory: Memory,
 }
 
 impl Observer {
@@ -84,28 +114,64 @@ impl Observer {
 
     /// For what is written in this dialect.
     pub(super) fn new(dialect: &'static Dialect) -> Self {
+        Self::starting_as(List::Single, dialect)
+    }
+
+    /// For what is written in this dialect and may come as an array of parts.
+    pub(super) fn of_parts(dialect: &'static Dialect) -> Self {
+        Self::starting_as(List::Unknown, dialect)
+    }
+
+    fn starting_as(list: List, dialect: &'static Dialect) -> Self {
         Self {
             dialect,
             extractor: Extractor::new(dialect.wanted),
+            starts_as: list,
+            list,
             marker: Marker::default(),
             observed: Observed::default(),
+            memory: Memory::default(),
         }
     }
 
     /// Reads a piece of the document, or of the present event's data.
     pub(crate) fn feed(&mut self, piece: &[u8]) {
         self.marker.feed(self.dialect.end_marker, piece);
-        self.extractor.feed(piece);
+        let mut rest = self.list.skip(piece);
+        while !rest.is_empty() {
+            let read = self.extractor.feed(rest);
+            if self.list != List::Inside || !self.extractor.is_whole() {
+                return;
+            }
+            self.memory.is_part = true;
+            self.read();
+            self.extractor.reset();
+            self.list.end_part();
+            rest = self.list.skip(rest.get(read..).unwrap_or_default());
+        }
     }
 
     /// The document has ended.
     pub(crate) fn end_document(&mut self) {
-        (self.dialect.read)(&self.extractor, &mut self.observed);
-        if self.extractor.is_whole() {
+        self.memory.is_part |= !matches!(self.list, List::Unknown | List::Single);
+        if self.list != List::Ended {
+            self.read();
+        }
+        if self.list == List::Single && self.extractor.is_whole() {
             self.observed.finish();
         }
-        self.extractor.reset();
-        self.marker = Marker::default();
+        // The bracket of an array tells nothing: an error may stand before it.
+        self.end_stream();
+        self.start_anew();
+    }
+
+    /// A response in parts has ended, or is read no further. It is complete if the model
+    /// has said that it is done, and with what.
+    pub(crate) fn end_stream(&mut self) {
+        let has_usage = self.observed.usage.is_some() && !self.observed.is_partial;
+        if self.memory.has_stopped && has_usage {
+            self.observed.finish();
+        }
     }
 
     /// The present event has ended; the next piece belongs to another.
@@ -113,14 +179,30 @@ impl Observer {
         let kind = if self.marker.is_complete(self.dialect.end_marker) {
             EventKind::Terminal
         } else {
-            (self.dialect.read)(&self.extractor, &mut self.observed)
+            self.memory.is_part = true;
+            self.read()
         };
         if kind == EventKind::Terminal {
             self.observed.finish();
         }
-        self.extractor.reset();
-        self.marker = Marker::default();
+        self.start_anew();
         kind
+    }
+
+    /// How many bytes are kept of what passes.
+    #[cfg(test)]
+    pub(crate) fn kept_len(&self) -> usize {
+        self.extractor.kept_len()
+    }
+
+    fn read(&mut self) -> EventKind {
+        (self.dialect.read)(&self.extractor, &mut self.observed, &mut self.memory)
+    }
+
+    fn start_anew(&mut self) {
+        self.extractor.reset();
+        self.list = self.starts_as;
+        self.marker = Marker::default();
     }
 
     /// What has been told so far.
@@ -137,7 +219,9 @@ impl Observed {
             usage: self.usage.as_ref(),
             model: self.model.as_deref(),
             service_tier: self.service_tier.as_deref(),
+            region: self.region.as_deref(),
             contradictory: self.contradictory,
+            is_partial: self.is_partial,
             tells_searches: self.tells_searches,
         }
     }
@@ -149,7 +233,9 @@ impl Observed {
             model: None,
             service_tier: None,
             is_final: false,
+            region: None,
             contradictory: false,
+            is_partial: false,
             tells_searches: false,
         }
     }
@@ -175,6 +261,26 @@ impl Observed {
         replace(&mut self.service_tier, told);
     }
 
+    /// Takes the name of the service tier; an empty one says nothing.
+    pub(super) fn tell_tier(&mut self, told: &str) {
+        replace_name(&mut self.service_tier, told);
+    }
+
+    /// Takes the name of the region; an empty one says nothing.
+    pub(super) fn tell_region(&mut self, told: &str) {
+        replace_name(&mut self.region, told);
+    }
+
+    /// Takes whether the usage is known not to be all.
+    pub(super) fn tell_partial(&mut self, is_partial: bool) {
+        self.is_partial = is_partial;
+    }
+
+    /// Notes that the provider searched for something that the usage does not count.
+    pub(super) fn miss_searches(&mut self) {
+        self.tells_searches = false;
+    }
+
     fn finish(&mut self) {
         self.is_final = true;
     }
@@ -192,6 +298,14 @@ fn replace(text: &mut Option<SmolStr>, told: Found<'_>) {
     {
         *text = Some(new);
     }
+}
+
+fn replace_name(name: &mut Option<SmolStr>, told: &str) -> bool {
+    let is_new = !told.is_empty() && name.as_deref() != Some(told);
+    if is_new {
+        *name = Some(told.into());
+    }
+    is_new
 }
 
 /// Compares data with a marker as it comes, white space around it aside.

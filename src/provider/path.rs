@@ -1,6 +1,9 @@
 //! What the path of a request with a body says.
 
-use super::format::Format;
+use super::{
+    format::Format,
+    gemini_path::{COLLECTIONS, segment},
+};
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,14 +55,42 @@ pub(super) fn kind(path: &str) -> Kind {
         ("images", _) | (_, "videos") => {
             Unmeterable("images and videos are billed by size and quality, which are not read")
         }
-        (_, "messages") => Unmeterable("Anthropic's messages are not read yet"),
+        ("v1", "messages") => Metered(Format::AnthropicMessages),
+        ("v1", "complete") => Unmeterable("Anthropic's text completions are not read"),
+        (_, "invoke" | "invoke-with-response-stream" | "converse" | "converse-stream") => {
+            Unmeterable("Amazon Bedrock's own API is not read")
+        }
         _ => match last.rsplit_once(':') {
-            Some((_, "countTokens")) => Free,
-            Some((_, "generateContent" | "streamGenerateContent")) => {
-                Unmeterable("Gemini's content generation is not read yet")
-            }
-            _ => Unmeterable(UNKNOWN),
+            Some((name, method)) => google(before, name, method),
+            None => Unmeterable(UNKNOWN),
         },
+    }
+}
+
+/// What a method of Google's is, `before` being the collection of what it is called on.
+fn google(before: &str, name: &str, method: &str) -> Kind {
+    match method {
+        "generateContent" | "streamGenerateContent" => {
+            if COLLECTIONS.contains(&before) && !name.is_empty() {
+                Kind::Metered(Format::GeminiGenerate)
+            } else {
+                Kind::Unmeterable("Gemini's content generation names a model in its path")
+            }
+        }
+        "countTokens" | "computeTokens" => Kind::Free,
+        "embedContent" | "batchEmbedContents" => {
+            Kind::Unmeterable("Gemini's embeddings do not tell their usage")
+        }
+        "batchGenerateContent" | "asyncBatchEmbedContent" => {
+            Kind::Unmeterable("batches are billed later, and elsewhere")
+        }
+        "rawPredict" | "streamRawPredict" => {
+            Kind::Unmeterable("other makers' models on Vertex AI are not read")
+        }
+        "predict" | "predictLongRunning" => {
+            Kind::Unmeterable("Google's images, videos and predictions are not read")
+        }
+        _ => Kind::Unmeterable(UNKNOWN),
     }
 }
 
@@ -73,6 +104,14 @@ pub(super) fn deployment(path: &str) -> Option<&str> {
 /// Whether what is asked for under this path cannot be given an output maximum.
 pub(super) fn has_no_maximum(path: &str) -> bool {
     path.trim_end_matches('/').ends_with("/responses/compact")
+}
+
+/// The path to another deployment.
+pub(super) fn to_deployment(path: &str, model: &str) -> Option<String> {
+    let old = deployment(path)?;
+    // The deployment is a part of the path, so it has a place in it.
+    let (before, after) = path.split_once(&format!("/deployments/{old}/"))?;
+    Some(format!("{before}/deployments/{}/{after}", segment(model)))
 }
 
 const UNKNOWN: &str = "no known endpoint has this path";
@@ -131,6 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_metered_where_anthropics_clients_send_them() {
+        for path in ["/v1/messages", "/anthropic/v1/messages/", "/api/v1/messages"] {
+            assert_eq!(kind(path), Kind::Metered(Format::AnthropicMessages), "{path}");
+        }
+    }
+
+    #[test]
+    fn content_generation_is_metered_for_every_model() {
+        for path in [
+            "/v1beta/models/gemini-2.5-flash:generateContent",
+            "/models/gemini-2.5-flash:streamGenerateContent/",
+            "/v1beta/models/gemini%2D2.5%2dflash:generateContent",
+            "/v1beta/models/a:b:generateContent",
+            "/v1beta/tunedModels/mine-17:generateContent",
+            "/v1/projects/p/locations/l/publishers/google/models/gemini-3-pro:generateContent",
+            "/v1/projects/p/locations/l/endpoints/123:streamGenerateContent",
+        ] {
+            assert_eq!(kind(path), Kind::Metered(Format::GeminiGenerate), "{path}");
+        }
+    }
+
+    #[test]
     fn what_costs_nothing_is_free() {
         for path in [
             "/v1/moderations",
@@ -160,11 +221,15 @@ mod tests {
             "/v1/compact",
             "/v1/conversations",
             "/v1/batches",
-            "/v1/messages",
+            "/messages",
             "/v1/messages/batches",
             "/v1/Responses",
             "/v1/embed",
             "/v1/rerank",
+            "/v1/messages/m1",
+            "/v1/complete",
+            "/model/anthropic.claude-sonnet-4-6/invoke",
+            "/model/anthropic.claude-sonnet-4-6/converse-stream",
             "/v1/audio/speech",
             "/v1/audio/transcriptions",
             "/openai/deployments/whisper/audio/translations",
@@ -178,7 +243,18 @@ mod tests {
             "/v1/assistants",
             "/v1/fine_tuning/jobs",
             "/v1/vector_stores/vs1/files",
-            "/v1beta/models/gemini-2.5-flash:generateContent",
+            "/v1beta/models/gemini-2.5-flash:embedContent",
+            "/v1beta/models/gemini-2.5-flash:batchEmbedContents",
+            "/v1beta/models/gemini-2.5-flash:batchGenerateContent",
+            "/v1beta/models/gemini-2.5-flash:generatecontent",
+            "/v1beta/models/gemini-2.5-flash%3AgenerateContent",
+            "/v1beta/models/gemini-2.5-flash:generate%43ontent",
+            "/v1beta/models/:generateContent",
+            "/v1beta/models:generateContent",
+            "/v1beta/models/x/y:generateContent",
+            "/v1/projects/p/locations/l/publishers/anthropic/models/claude-opus-4-8:rawPredict",
+            "/v1/publishers/google/models/veo-3:predictLongRunning",
+            "/v1beta/cachedContents",
             "/api/chat",
             "/api/embeddings",
             "/V1/Chat/Completions",

@@ -27,13 +27,25 @@ pub enum Route {
 
 /// Which requests are metered, free or unmeterable.
 ///
-/// Out of the box, a `POST` is metered on every host if its path ends in
-/// `/chat/completions`, `/responses` (or `/responses/compact`), `/embeddings` or
-/// `/completions`, with the provider known by the host's name (`openai` for hosts that
-/// are not known, and for those of this machine). `GET`, `HEAD`, `OPTIONS` and
-/// `DELETE` are free, as are moderation, token counting, file uploads and
+/// Out of the box, these are metered on every host when they are a `POST`:
+///
+/// | path ends in | format |
+/// |---|---|
+/// | `/chat/completions` | [`OpenAiChat`](Format::OpenAiChat) |
+/// | `/responses`, `/responses/compact` | [`OpenAiResponses`](Format::OpenAiResponses) |
+/// | `/embeddings` | [`OpenAiEmbeddings`](Format::OpenAiEmbeddings) |
+/// | `/completions` | [`OpenAiCompletions`](Format::OpenAiCompletions) |
+/// | `/v1/messages` | [`AnthropicMessages`](Format::AnthropicMessages) |
+/// | `/models/{model}:generateContent`, `:streamGenerateContent`, also with `tunedModels` or `endpoints` | [`GeminiGenerate`](Format::GeminiGenerate) |
+///
+/// The provider is known by the host's name; for hosts that are not known, and for
+/// those of this machine, it is the one that made the format. `GET`, `HEAD`, `OPTIONS`
+/// and `DELETE` are free, as are moderation, token counting, file uploads and
 /// cancelling. All else is unmeterable: sound, images and films, whose price no request
 /// shows, batches, and any path that is not known, which may well cost.
+///
+/// [`Format::GeminiGenerate`] has the model in the path; at a place of another form it
+/// is looked for in the body.
 ///
 /// Places are written `host`, `host:port`, `/path` or `host/path`; a path stands for
 /// all below it, a host for its every port. Of several that hold, the one given last
@@ -156,6 +168,11 @@ impl Routes {
         provider: Option<&Provider>,
     ) -> Endpoint {
         let (known, path) = (host.known(), uri.path());
+        // In these the usage always comes, and the output maximum has one place.
+        if matches!(format, Format::AnthropicMessages | Format::GeminiGenerate) {
+            let maker = known.maker_of(format);
+            return Endpoint::new(format, provider.cloned().unwrap_or(maker));
+        }
         let asks = self.asks.iter().rev().find(|(place, _)| place.holds(host, path));
         // Only Azure has deployments, also behind a gateway of another name.
         let model_in_path = path::deployment(path).is_some();

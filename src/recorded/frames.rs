@@ -44,9 +44,8 @@ pub(super) async fn told(response: &str, cuts: &[usize], mode: Mode) -> (String,
 
 /// Ways of cutting a response: at each of its bytes if it is short, else a few of many
 /// cuts, by a small random generator.
-pub(super) fn cuttings(exchange: &Exchange, seed: usize) -> Vec<Vec<usize>> {
-    let response = &exchange.response;
-    if response.len() <= if exchange.is_stream { SHORT_STREAM } else { SHORT_DOCUMENT } {
+pub(super) fn cuttings(response: &str, is_stream: bool, seed: usize) -> Vec<Vec<usize>> {
+    if response.len() <= if is_stream { SHORT_STREAM } else { SHORT_DOCUMENT } {
         return (0..=response.len()).map(|cut| vec![cut]).collect();
     }
     let mut state = seed as u64 | 1;

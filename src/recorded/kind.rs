@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{exchange::Exchange, openai};
+use super::{anthropic, exchange::Exchange, gemini, openai};
 use crate::{
     provider::{Format, Observed},
     usage::Usage,
@@ -39,7 +39,8 @@ pub(super) struct Exception {
 }
 
 /// Every kind that a format reads.
-pub(super) const KINDS: &[Kind] = &[openai::CHAT, openai::RESPONSES, openai::EMBEDDINGS];
+pub(super) const KINDS: &[Kind] =
+    &[openai::CHAT, openai::RESPONSES, openai::EMBEDDINGS, anthropic::MESSAGES, gemini::GENERATE];
 
 /// Kinds on record, for a word about those that are not in [`KINDS`].
 pub(super) const RECORDED: [&str; 5] = [

@@ -10,9 +10,11 @@
 //!
 //! A format takes part by a row in `kind::KINDS`, and a file beside `openai.rs`.
 
+mod anthropic;
 mod estimates;
 mod exchange;
 mod frames;
+mod gemini;
 mod kind;
 mod openai;
 mod prices;

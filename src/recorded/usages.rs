@@ -33,7 +33,7 @@ async fn check(kind: &'static Kind) {
             otherwise.count(kind.read_otherwise, exchange, observed, what);
         }
         let without = if exchange.is_stream { screened(response) } else { response.clone() };
-        for cuts in cuttings(exchange, seed + 1) {
+        for cuts in cuttings(&exchange.response, exchange.is_stream, seed + 1) {
             for hide in if exchange.is_stream { &[false, true][..] } else { &[false] } {
                 let (out, log) = told(response, &cuts, mode(exchange, kind.format, *hide)).await;
                 assert_eq!(&log.observed, observed, "{id} cut at {cuts:?}");

@@ -145,6 +145,7 @@ fn is_dearer(target: &Entry, current: &Entry, view: View<'_>) -> bool {
     let Some(estimate) = call.estimate() else { return false };
     let asked = Asked {
         tier: call.service_tier(),
+        region: call.region(),
         media: call.needs().media || call.input().media > 0,
         ..Asked::default()
     };

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{Dialect, EventKind, Observed},
+    provider::observe::{Dialect, EventKind, Memory, Observed},
     usage::Usage,
 };
 
@@ -21,7 +21,7 @@ static WANTED: [Wanted; 2] = [
     Wanted { path: Path::Top("model"), most: 1024 },
 ];
 
-fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
+fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{Dialect, EventKind, Observed},
+    provider::observe::{Dialect, EventKind, Memory, Observed},
     usage::Usage,
 };
 
@@ -31,7 +31,7 @@ static WANTED: [Wanted; 5] = [
     Wanted { path: Path::Top("type"), most: 64 },
 ];
 
-fn read(found: &Extractor, observed: &mut Observed) -> EventKind {
+fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     observed.tell_service_tier(found.found(SERVICE_TIER));
     match found.found(USAGE) {
