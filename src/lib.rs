@@ -51,12 +51,18 @@ pub mod design {}
 pub mod events {}
 
 // ground: words
+#[cfg(feature = "reqwest")]
+mod by_http;
 mod call;
+mod causes;
 mod claim;
 mod clock;
 mod denial;
 mod error;
+mod failure;
 pub mod labels;
+#[cfg(feature = "async-openai")]
+mod openai_error;
 mod settled;
 mod unreadable;
 mod usage;
@@ -89,6 +95,8 @@ mod sse;
 mod future;
 mod layer;
 mod nested;
+#[cfg(feature = "retry")]
+pub mod retry;
 mod service;
 
 pub use body::MeteredBody;
@@ -102,8 +110,8 @@ pub use future::ResponseFuture;
 pub use labels::{CaptureLayer, Labels};
 pub use layer::DriftlockLayer;
 pub use policy::{
-    BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Permit, Policy,
-    PolicyBuilder, Receipt, Settings, Spend, SpendError, Stats, UnknownPrice,
+    Answer, BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Permit,
+    Policy, PolicyBuilder, Receipt, Settings, Spend, SpendError, Stats, UnknownPrice,
 };
 pub use price::{Asked, Entry, EntryId, Overlay, Price, PriceBook, PriceError, Region, Tier};
 pub use provider::{Endpoint, Format, Route, Routes};

@@ -9,9 +9,27 @@
 //! [`DriftlockLayer`](crate::DriftlockLayer) uses unless told otherwise.
 
 mod auto;
+mod changes;
+#[cfg(feature = "async-openai")]
+mod factory;
+mod head;
 mod http;
 mod intake;
+mod read_body;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "async-openai")]
+mod spoken;
+#[cfg(feature = "async-openai")]
+mod typed;
+#[cfg(feature = "async-openai")]
+mod typed_stream;
 
 pub use auto::{Auto, Rebuild};
-pub use http::ReadBody;
+pub use changes::Changes;
+#[cfg(feature = "async-openai")]
+pub use factory::ReadFactory;
 pub use intake::{Carrier, Intake};
+pub use read_body::ReadBody;
+#[cfg(feature = "async-openai")]
+pub use typed::Typed;

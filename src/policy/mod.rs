@@ -26,6 +26,7 @@
 
 mod actual;
 mod admit;
+mod answer;
 mod booking;
 mod build_error;
 mod builder;
@@ -43,6 +44,7 @@ mod twins;
 
 pub(crate) use admit::Inner;
 pub use admit::Policy;
+pub use answer::Answer;
 pub use build_error::BuildError;
 pub use builder::PolicyBuilder;
 pub(crate) use decide::Progress;

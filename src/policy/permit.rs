@@ -199,10 +199,20 @@ impl Permit {
     }
 
     /// Settles a call whose service failed: nothing, if the error proves that
-    /// nothing was sent, else what the policy says of ambiguous failures.
+    /// nothing was sent or holds a status that is not billed, else what the policy says
+    /// of ambiguous failures.
     pub fn failed(mut self, error: &BoxError) {
         let not_sent = self.phase == Phase::Held || self.policy.settings.is_nothing_sent(error);
-        self.end(if not_sent { End::NotSent } else { End::Failed });
+        let end = match self.policy.settings.status_in(error) {
+            _ if not_sent => End::NotSent,
+            // A client that makes errors of refusals: it was answered all the same.
+            Some(status) => {
+                self.answered(status);
+                End::Broken
+            }
+            None => End::Failed,
+        };
+        self.end(end);
     }
 }
 
