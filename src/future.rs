@@ -128,7 +128,7 @@ where
                 StateProjection::Reading { read } => match ready!(read.poll(cx)) {
                     Ok(intake) => {
                         let labels = std::mem::take(this.labels);
-                        decide(this.policy, this.carrier, labels, intake, this.permit)
+                        decide(this.policy, this.carrier, &labels, intake, this.permit)
                     }
                     // The request could not be made, which is nobody's refusal.
                     Err(error @ Error::Inner(_)) => Err(error),
@@ -197,7 +197,7 @@ where
 fn decide<C, Req, Res>(
     policy: &Policy,
     carrier: &C,
-    labels: Labels,
+    labels: &Labels,
     intake: Intake<Req>,
     permit: &mut Option<Permit>,
 ) -> Result<Next<Req>, Error>

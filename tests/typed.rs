@@ -38,7 +38,7 @@ fn policy() -> PolicyBuilder {
     stand_in::policy()
 }
 
-fn chat_with(model: &str, more: Value) -> CreateChatCompletionRequest {
+fn chat_with(model: &str, more: &Value) -> CreateChatCompletionRequest {
     let mut chat = json!({
         "model": model,
         "messages": [{ "role": "user", "content": "Hi" }],
@@ -49,7 +49,7 @@ fn chat_with(model: &str, more: Value) -> CreateChatCompletionRequest {
 }
 
 fn chat(model: &str) -> CreateChatCompletionRequest {
-    chat_with(model, json!({ "max_completion_tokens": 100 }))
+    chat_with(model, &json!({ "max_completion_tokens": 100 }))
 }
 
 /// A service around the real client and a provider on this machine.
@@ -154,11 +154,11 @@ async fn what_rules_change_is_written_into_the_type() {
 
     // More than the cheaper model can: 16,384.
     for key in ["max_tokens", "max_completion_tokens"] {
-        let huge = chat_with("gpt-4.1", json!({ key: 30_000 }));
+        let huge = chat_with("gpt-4.1", &json!({ key: 30_000 }));
         assert_eq!(sent(&downgrading, huge).await[key], 16_384, "{key}");
     }
     let injecting = policy().output_bound(OutputBound::Inject(77)).build().unwrap();
-    let body = sent(&injecting, chat_with("gpt-4o", json!({}))).await;
+    let body = sent(&injecting, chat_with("gpt-4o", &json!({}))).await;
     assert_eq!((&body["max_completion_tokens"], &body["max_tokens"]), (&77.into(), &Value::Null));
 }
 
@@ -174,7 +174,7 @@ async fn a_typed_stream_is_asked_for_its_usage_which_its_caller_does_not_see() {
     }));
     assert_eq!(spent(&policy).await, provider.billed());
 
-    let asking = chat_with("gpt-4o", json!({ "stream_options": { "include_usage": true } }));
+    let asking = chat_with("gpt-4o", &json!({ "stream_options": { "include_usage": true } }));
     let chunks: Vec<_> = client.oneshot(asking).await.unwrap().collect().await;
     assert!(chunks.last().unwrap().as_ref().unwrap().usage.is_some());
     assert_eq!(spent(&policy).await, provider.billed());
