@@ -5,8 +5,11 @@
 //! wraps the response so that its end is seen. Keeping the two apart makes n + m
 //! files of n × m.
 //!
-//! [`Auto`] carries `http::Request<B>` and is what a
-//! [`DriftlockLayer`](crate::DriftlockLayer) uses unless told otherwise.
+//! [`Auto`] is what a [`DriftlockLayer`](crate::DriftlockLayer) uses unless told
+//! otherwise. It carries `http::Request<B>`, and with a feature what the clients of
+//! others take: `reqwest::Request` (`reqwest`), what async-openai's client sends, and
+//! its typed requests (`async-openai`). For types of your own see [`Carrier`], which has
+//! a complete example.
 
 mod auto;
 mod changes;

@@ -4,7 +4,24 @@ use super::Permit;
 use crate::{
     meter::Meter,
     provider::{Format, Observer},
+    usage::Usage,
 };
+
+/// What the reader of an answer tells while it goes on.
+impl Permit {
+    /// Takes the usage so far, as a total. It is what the answer has cost at least,
+    /// should it not be read to its end; [`settle`](Self::settle) has the last word.
+    pub fn see(&mut self, usage: &Usage) {
+        self.alive();
+        self.seen.usage = Some(*usage);
+    }
+
+    /// Says that the answer goes on: the deadline by which the call counts as lost moves
+    /// along.
+    pub fn alive(&mut self) {
+        Meter::alive(self);
+    }
+}
 
 /// Follows an answer by its JSON, and settles the call it belongs to.
 ///

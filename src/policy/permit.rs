@@ -24,7 +24,7 @@ use crate::{
 /// | dropped before [`sent`](Self::sent), or [`release`](Self::release) | nothing, and no call counts |
 /// | [`settle`](Self::settle) with usage | the actual cost, also past a limit |
 /// | [`settle_estimate`](Self::settle_estimate) | the estimate |
-/// | dropped after `sent` | the estimate (or [`OnAbandoned::Seen`](crate::OnAbandoned::Seen)) |
+/// | dropped after `sent` | the estimate (or [`OnAbandoned::Seen`](crate::OnAbandoned::Seen)), or what [`see`](Self::see) was told if that is more |
 /// | lost, with `mem::forget` for example | the estimate, when its deadline passes |
 ///
 /// # Example
