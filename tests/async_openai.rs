@@ -39,7 +39,7 @@ use loopback::Loopback;
 use reqwest::Response;
 use serde_json::{Value, json};
 use stand_in::{spent, usd};
-use tower::{Layer, Service, ServiceBuilder, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -276,6 +276,47 @@ async fn a_request_that_cannot_be_made_is_the_clients_error_and_no_denial() {
     let error = client.audio().transcription().create(request).await.unwrap_err();
     assert!(matches!(error, OpenAIError::FileReadError(_)), "{error:?}");
     assert_eq!((answers.calls(), policy.stats().denied), (0, 0));
+}
+
+/// A factory whose requests to this address say how many were made before them.
+fn counting(url: &'static str) -> (HttpRequestFactory, Arc<AtomicU64>) {
+    let made = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&made);
+    let factory = HttpRequestFactory::new(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let body = json!({ "model": "flat", "messages": [], "user": number.to_string() });
+        let request = reqwest::Client::new().post(url).json(&body).build();
+        async { Ok(request?) }
+    });
+    (factory, made)
+}
+
+#[tokio::test]
+async fn what_was_read_is_what_is_sent_however_often_it_is_made() {
+    for (path, numbers, in_all) in [
+        ("https://api.openai.com/v1/chat/completions", ["0", "0", "0"], 1),
+        // What is free is made anew, but for the first time, for which it was made.
+        ("https://api.openai.com/v1/moderations", ["0", "1", "2"], 3),
+    ] {
+        let policy = policy().build().unwrap();
+        let service = DriftlockLayer::new(policy).layer(service_fn(
+            move |factory: HttpRequestFactory| async move {
+                for number in numbers {
+                    let request = factory.build().await?;
+                    let body = request.body().unwrap().as_bytes().unwrap();
+                    let body: Value = serde_json::from_slice(body).unwrap();
+                    assert_eq!(
+                        (body["user"].as_str(), request.url().as_str()),
+                        (Some(number), path)
+                    );
+                }
+                Ok::<_, OpenAIError>(Response::from(http::Response::new("{}")))
+            },
+        ));
+        let (factory, made) = counting(path);
+        service.oneshot(factory).await.unwrap();
+        assert_eq!(made.load(Ordering::SeqCst), in_all, "{path}");
+    }
 }
 
 // ── its retries ──

@@ -350,17 +350,17 @@ async fn is_read<T>(result: Result<T, Error>, policy: &Policy, cost: &str) -> bo
 #[tokio::test]
 async fn typed_embeddings_and_responses_are_metered_or_denied_and_never_passed() {
     let embed = service_fn(|_: CreateEmbeddingRequest| async {
-        let usage = json!({ "prompt_tokens": 1_000_000, "total_tokens": 1_000_000 });
+        let usage = json!({ "prompt_tokens": 5_000, "total_tokens": 5_000 });
         let answer = json!({ "object": "list", "data": [], "model": "text-embedding-3-small", "usage": usage });
         Ok::<CreateEmbeddingResponse, OpenAIError>(serde_json::from_value(answer).unwrap())
     });
     let request: CreateEmbeddingRequest = serde_json::from_value(
-        json!({ "model": "text-embedding-3-small", "input": "x".repeat(3_000_000) }),
+        json!({ "model": "text-embedding-3-small", "input": "x".repeat(15_000) }),
     )
     .unwrap();
     let policy = self::policy().build().unwrap();
     let result = DriftlockLayer::new(policy.clone()).layer(embed).oneshot(request).await;
-    let embeddings = is_read(result, &policy, "0.02").await;
+    let embeddings = is_read(result, &policy, "0.0001").await;
 
     let response = json!({
         "id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
