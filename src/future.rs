@@ -215,7 +215,7 @@ where
         }
         Intake::Facts { call, request } => {
             let labels = labels.over(call.labels());
-            return admit(policy, carrier, labels, Draft::of(call), request, permit);
+            return admit(policy, carrier, labels, Draft::of(*call), request, permit);
         }
         Intake::Call { endpoint, uri, body, request, labels } => {
             (endpoint, uri, body, request, labels)

@@ -86,7 +86,7 @@ impl Carrier<Question, Tokens> for Questions {
         if let Some(user) = request.user {
             call = call.with_labels(Labels::new().with("user", user));
         }
-        ready(Ok(Intake::Facts { call, request }))
+        ready(Ok(Intake::facts(call, request)))
     }
 
     fn replace(&self, mut request: Question, changes: Changes<'_>) -> Result<Question, Error> {

@@ -23,7 +23,7 @@ pub(super) fn read<B: Body>(
 ) -> ReadBody<B> {
     match judge(&request, policy) {
         Judged::Call(endpoint) => {
-            let uri = endpoint.needs_uri().then(|| request.uri().clone());
+            let uri = endpoint.needs_uri().then(|| Box::new(request.uri().clone()));
             let (head, body) = request.into_parts();
             let labels = head.extensions.get::<Labels>().cloned().unwrap_or_default();
             let request = Request::from_parts(head, rebuild(Bytes::new()));

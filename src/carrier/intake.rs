@@ -58,7 +58,7 @@ use crate::{
 ///         let call = Call::new(Provider::OPENAI, Operation::Chat, request.model.as_str())
 ///             .with_input(Input { text_bytes, messages: 1, ..Input::default() })
 ///             .with_max_output_tokens(request.max_tokens);
-///         ready(Ok(Intake::Facts { call, request }))
+///         ready(Ok(Intake::facts(call, request)))
 ///     }
 ///
 ///     // What the rules changed.
@@ -154,8 +154,8 @@ pub enum Intake<Req> {
     },
     /// A call that the carrier has read, with the labels that the request carries.
     Facts {
-        /// What rules and estimates go by.
-        call: Call,
+        /// What rules and estimates go by. It is large, and most calls are not read so.
+        call: Box<Call>,
         /// The request, whole.
         request: Req,
     },
@@ -166,4 +166,11 @@ pub enum Intake<Req> {
         /// The request, whole.
         request: Req,
     },
+}
+
+impl<Req> Intake<Req> {
+    /// A call that the carrier has read.
+    pub fn facts(call: Call, request: Req) -> Self {
+        Self::Facts { call: Box::new(call), request }
+    }
 }

@@ -49,7 +49,8 @@ pin_project! {
 pub(super) struct Bodiless<Req> {
     pub(super) request: Req,
     pub(super) endpoint: Endpoint,
-    pub(super) uri: Option<Uri>,
+    // Boxed, because few calls have one here.
+    pub(super) uri: Option<Box<Uri>>,
     pub(super) labels: Labels,
 }
 
@@ -81,7 +82,7 @@ where
                 let Some(Bodiless { request, endpoint, uri, labels }) = call.take() else {
                     return Poll::Pending;
                 };
-                let body = collected.take();
+                let (body, uri) = (collected.take(), uri.map(|uri| *uri));
                 let intake = Intake::Call { endpoint, uri, body, request, labels };
                 Poll::Ready(read.map(|()| intake).map_err(Error::from))
             }

@@ -70,7 +70,7 @@ pub(super) fn read(
     let mut parts = Parts::of(request)?;
     let intake = match judge(&parts.request, policy) {
         Judged::Call(endpoint) => {
-            let uri = endpoint.needs_uri().then(|| parts.request.uri().clone());
+            let uri = endpoint.needs_uri().then(|| Box::new(parts.request.uri().clone()));
             let labels = parts.request.extensions().get::<Labels>().cloned().unwrap_or_default();
             let body = parts.take_body();
             let call = Bodiless { request: parts.together()?, endpoint, uri, labels };

@@ -26,6 +26,10 @@ use crate::{
 /// over HTTP, and whether it can be metered is up to the policy's
 /// [`Routes`](crate::Routes), too.
 ///
+/// An `async_openai::Client` that is left as it comes retries on its own, below the
+/// layer. Either give it a `ReqwestService` and put retries above, or have the policy
+/// know of them: [`hidden_retries`](crate::PolicyBuilder::hidden_retries).
+///
 /// # Example
 /// ```
 /// use async_openai::{Client, config::OpenAIConfig, types::chat::CreateChatCompletionRequest};
