@@ -13,14 +13,14 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    call::BoxFuture,
-    carrier::{Carrier, Intake},
+    call::{BoxFuture, Call},
+    carrier::{Carrier, Changes, Intake},
     denial::{DenialKind, Deny},
     error::{BoxError, Error},
     labels::Labels,
     nested,
     policy::{Admission, Permit, Policy},
-    provider::{self, Edits, Endpoint, Reading},
+    provider::{self, Edits, Endpoint, Format, Layout, Reading},
     telemetry,
     unreadable::Unreadable,
 };
@@ -72,6 +72,16 @@ struct Draft {
     max_output_tokens: Option<u64>,
 }
 
+impl Draft {
+    /// Of a call that its carrier has read: there is no body to write into.
+    fn of(call: Call) -> Self {
+        let endpoint = Endpoint::new(Format::OpenAiChat, call.provider().clone());
+        let max_output_tokens = call.max_output_tokens();
+        let reading = Reading { call, layout: Layout::default(), ask_usage: false };
+        Self { reading, endpoint, uri: None, body: Bytes::new(), max_output_tokens }
+    }
+}
+
 impl<S, C, Req> ResponseFuture<S, C, Req>
 where
     S: Service<Req>,
@@ -119,8 +129,10 @@ where
                 StateProjection::Reading { read } => match ready!(read.poll(cx)) {
                     Ok(intake) => {
                         let labels = std::mem::take(this.labels);
-                        decide(this.policy, this.carrier, labels, intake, this.permit)
+                        decide(this.policy, this.carrier, &labels, intake, this.permit)
                     }
+                    // The request could not be made, which is nobody's refusal.
+                    Err(error @ Error::Inner(_)) => Err(error),
                     Err(error) => Err(this.policy.refuse(error)),
                 },
                 StateProjection::Deciding { decision, request } => {
@@ -186,14 +198,14 @@ where
 fn decide<C, Req, Res>(
     policy: &Policy,
     carrier: &C,
-    labels: Labels,
+    labels: &Labels,
     intake: Intake<Req>,
     permit: &mut Option<Permit>,
 ) -> Result<Next<Req>, Error>
 where
     C: Carrier<Req, Res>,
 {
-    let (endpoint, uri, body, request) = match intake {
+    let (endpoint, uri, body, request, own) = match intake {
         Intake::Free(request) => return Ok(Next::Send(request)),
         Intake::Unmeterable { why, request } => {
             if policy.settings().passes_unreadable() {
@@ -202,14 +214,20 @@ where
             }
             return Err(policy.refuse(unmeterable(&why).by("unmeterable")));
         }
-        Intake::Call { endpoint, uri, body, request } => (endpoint, uri, body, request),
+        Intake::Facts { call, request } => {
+            let labels = labels.over(call.labels());
+            return admit(policy, carrier, labels, Draft::of(*call), request, permit);
+        }
+        Intake::Call { endpoint, uri, body, request, labels } => {
+            (endpoint, uri, body, request, labels)
+        }
     };
     let nowhere = Uri::default();
     let reading = match provider::read(&endpoint, uri.as_ref().unwrap_or(&nowhere), &body) {
         Ok(reading) => reading,
         Err(error) if policy.settings().passes_unreadable() => {
             telemetry::passed(&error);
-            return Ok(Next::Send(carrier.replace(request, body, None)?));
+            return Ok(Next::Send(carrier.replace(request, Changes::none(body))?));
         }
         Err(Unreadable::Unmeterable { why }) => {
             return Err(policy.refuse(unmeterable(why).by("unmeterable")));
@@ -218,11 +236,27 @@ where
     };
     let max_output_tokens = reading.call.max_output_tokens();
     let mut draft = Draft { reading, endpoint, uri, body, max_output_tokens };
+    if policy.looks_into_bodies() {
+        draft.reading.call.set_body(draft.body.clone());
+    }
+    admit(policy, carrier, labels.over(&own), draft, request, permit)
+}
+
+/// Asks the policy, with what the request itself says of labels winning.
+#[inline(always)] // a draft is large, and is to stay where it is
+fn admit<C, Req, Res>(
+    policy: &Policy,
+    carrier: &C,
+    labels: Labels,
+    mut draft: Draft,
+    request: Req,
+    permit: &mut Option<Permit>,
+) -> Result<Next<Req>, Error>
+where
+    C: Carrier<Req, Res>,
+{
     let call = &mut draft.reading.call;
     call.set_labels(labels);
-    if policy.looks_into_bodies() {
-        call.set_body(draft.body.clone());
-    }
     match policy.admit_now(call) {
         Admission::Now(admitted) => {
             let permit = permit.insert(admitted?);
@@ -278,7 +312,8 @@ where
         Some(uri) if is_rewritten => endpoint.uri_for(uri, call.model()).map_err(Error::inner)?,
         _ => None,
     };
-    carrier.replace(request, body, uri)
+    let Edits { model, include_usage, max_output_tokens } = edits;
+    carrier.replace(request, Changes { body, uri, model, max_output_tokens, include_usage })
 }
 
 impl<S, C, Req> fmt::Debug for ResponseFuture<S, C, Req>

@@ -12,7 +12,7 @@
 //! - **For whom**: [`labels`].
 //! - **Prices**: [`price`]; **which requests are calls**: [`provider`].
 //! - **What came of a call**: [`Error`] and [`Denial`]; [`Receipt`] and [`Settled`]; [`Policy::spend`].
-//! - **Other request types**: [`carrier`]; **without a layer**: [`Policy::admit`].
+//! - **Other clients and request types**: [`carrier`]; **without a layer**: [`Policy::admit`], [`Answer`].
 //! - **Other stores**: [`store`]; **time in tests**: [`ManualClock`].
 //! - **What it logs**: [`events`]. **How it works**: [`design`].
 //!
@@ -36,6 +36,16 @@
 //! # is_service(client);
 //! # Ok::<(), driftlock::BuildError>(())
 //! ```
+//!
+//! # Features
+//! None is on by default. Each opens a door:
+//!
+//! | feature | |
+//! |---|---|
+//! | `reqwest` | the layer goes around a `reqwest::Client` |
+//! | `async-openai` | … around async-openai's client, and services of its typed requests; its errors come out as they were |
+//! | `hyper-util` | hyper-util's failed connections are known to cost nothing |
+//! | `retry` | `retry::RespectDenials`: a denial is not tried again; what Tower sheds is known to cost nothing |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
@@ -51,12 +61,18 @@ pub mod design {}
 pub mod events {}
 
 // ground: words
+#[cfg(feature = "reqwest")]
+mod by_http;
 mod call;
+mod causes;
 mod claim;
 mod clock;
 mod denial;
 mod error;
+mod failure;
 pub mod labels;
+#[cfg(feature = "async-openai")]
+mod openai_error;
 mod settled;
 mod unreadable;
 mod usage;
@@ -89,6 +105,8 @@ mod sse;
 mod future;
 mod layer;
 mod nested;
+#[cfg(feature = "retry")]
+pub mod retry;
 mod service;
 
 #[cfg(test)]
@@ -105,8 +123,8 @@ pub use future::ResponseFuture;
 pub use labels::{CaptureLayer, Labels};
 pub use layer::DriftlockLayer;
 pub use policy::{
-    BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Permit, Policy,
-    PolicyBuilder, Receipt, Settings, Spend, SpendError, Stats, UnknownPrice,
+    Answer, BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Permit,
+    Policy, PolicyBuilder, Receipt, Settings, Spend, SpendError, Stats, UnknownPrice,
 };
 pub use price::{Asked, Entry, EntryId, Overlay, Price, PriceBook, PriceError, Region, Tier};
 pub use provider::{Endpoint, Format, Route, Routes};

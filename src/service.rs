@@ -75,7 +75,6 @@ where
             return nested::within(&self.policy, pass);
         }
         // Now, because the future may be polled by another task.
-        let labels = labels::current().over(&self.carrier.labels(&request));
-        ResponseFuture::govern(inner, carrier, policy, labels, request)
+        ResponseFuture::govern(inner, carrier, policy, labels::current(), request)
     }
 }

@@ -19,7 +19,7 @@ use driftlock::{
     Call, Claim, DenialKind, DriftlockLayer, InputEstimate, Labels, MemoryStore, Mode,
     MonthlyBudget, Operation, PerUserBudget, Permit, Policy, Provider, Scope, SettledHow, Usage,
     Usd, VelocityLimit, Verdict,
-    carrier::{Auto, Carrier},
+    carrier::{Auto, Carrier, Changes},
     rule_fn,
 };
 use scripted::{
@@ -605,24 +605,15 @@ impl Carrier<Request, Response> for Faulty {
     type Response = http::Response<driftlock::MeteredBody<ScriptedBody>>;
     type Read = <Auto as Carrier<Request, Response>>::Read;
 
-    fn labels(&self, request: &Request) -> Labels {
-        <Auto as Carrier<Request, Response>>::labels(&Auto, request)
-    }
-
     fn read(&self, request: Request, policy: &Policy) -> Self::Read {
         <Auto as Carrier<Request, Response>>::read(&Auto, request, policy)
     }
 
-    fn replace(
-        &self,
-        request: Request,
-        body: bytes::Bytes,
-        uri: Option<http::Uri>,
-    ) -> Result<Request, driftlock::Error> {
+    fn replace(&self, request: Request, changes: Changes<'_>) -> Result<Request, driftlock::Error> {
         match self {
             Self::ReplaceFails => Err(driftlock::Error::inner("a carrier failed")),
             Self::ReplacePanics => panic!("a carrier panicked"),
-            _ => <Auto as Carrier<Request, Response>>::replace(&Auto, request, body, uri),
+            _ => <Auto as Carrier<Request, Response>>::replace(&Auto, request, changes),
         }
     }
 

@@ -9,6 +9,7 @@
 //!   "metadata": { "prompt_tokens": "374", "completion_tokens": "44" } }
 //! ```
 //!
+//! With `"pause_ms": "20"` in it, a stream takes so long before each event.
 //! Without `metadata` it has a token for every four bytes of its messages, and
 //! [`COMPLETION_TOKENS`] in the answer. A stated maximum cuts the answer off. Streams
 //! end with a usage chunk only if `stream_options.include_usage` asks for one.
@@ -173,6 +174,7 @@ struct Asked {
     user: Option<String>,
     stream: bool,
     include_usage: bool,
+    pause: Duration,
     usage: Usage,
     finish_reason: &'static str,
 }
@@ -194,6 +196,7 @@ impl Asked {
             user: body["user"].as_str().map(str::to_owned),
             stream: body["stream"] == true,
             include_usage: body["stream_options"]["include_usage"] == true,
+            pause: Duration::from_millis(metadata("pause_ms").unwrap_or_default()),
             usage: Usage::tokens(input, output),
             finish_reason: if output < wanted { "length" } else { "stop" },
         })
@@ -266,10 +269,14 @@ fn words(count: u64) -> String {
 
 fn stream(asked: &Asked, id: &str) -> Answer {
     let (mut events, body) = Channel::new(1);
+    let pause = asked.pause;
     let chunks = asked.chunks(id).into_iter().map(|chunk| chunk.to_string());
     let data: Vec<_> = chunks.chain(["[DONE]".to_owned()]).collect();
     tokio::spawn(async move {
         for data in data {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             // The reader may have gone; it is billed all the same.
             if events.send_data(format!("data: {data}\n\n").into()).await.is_err() {
                 return;

@@ -3,59 +3,29 @@
 use std::{any, fmt};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use http_body::Body;
 
-use super::{Carrier, ReadBody, http as carry};
+use super::{Carrier, Changes, ReadBody, http as carry};
 use crate::{
     body::MeteredBody,
     error::{BoxError, Error},
-    labels::Labels,
     policy::{Permit, Policy},
 };
 
-/// Carries `http::Request<B>` for every body that can be made from bytes; the
-/// carrier of [`DriftlockLayer::new`](crate::DriftlockLayer::new).
+/// Carries what clients take; the carrier of [`DriftlockLayer::new`](crate::DriftlockLayer::new).
+///
+/// | requests and responses | |
+/// |---|---|
+/// | `http::Request<B>` → `http::Response<R>` | `B: http_body::Body + From<Bytes>`, `R: http_body::Body<Data = Bytes>` |
+/// | `reqwest::Request` → `reqwest::Response` | feature `reqwest` |
+/// | `HttpRequestFactory` → `reqwest::Response` | feature `async-openai` |
+/// | async-openai's typed requests, | feature `async-openai` |
 ///
 /// # Example
 /// See [`DriftlockLayer`](crate::DriftlockLayer).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Auto;
-
-impl<B, R> Carrier<Request<B>, Response<R>> for Auto
-where
-    B: Body + From<Bytes>,
-    B::Error: Into<BoxError>,
-    R: Body<Data = Bytes>,
-{
-    type Response = Response<MeteredBody<R>>;
-    type Read = ReadBody<B>;
-
-    fn labels(&self, request: &Request<B>) -> Labels {
-        carry::labels(request)
-    }
-
-    fn read(&self, request: Request<B>, policy: &Policy) -> ReadBody<B> {
-        carry::read(request, policy, B::from)
-    }
-
-    fn replace(
-        &self,
-        request: Request<B>,
-        body: Bytes,
-        uri: Option<Uri>,
-    ) -> Result<Request<B>, Error> {
-        Ok(carry::replace(request, body, uri, B::from))
-    }
-
-    fn meter(&self, response: Response<R>, permit: Permit) -> Self::Response {
-        carry::meter(response, permit)
-    }
-
-    fn pass(&self, response: Response<R>) -> Self::Response {
-        carry::pass(response)
-    }
-}
 
 /// Carries `http::Request<B>` for a body that a function makes from bytes.
 ///
@@ -63,40 +33,45 @@ where
 /// See [`DriftlockLayer::rebuild_with`](crate::DriftlockLayer::rebuild_with).
 pub struct Rebuild<B>(pub(crate) fn(Bytes) -> B);
 
-impl<B, R> Carrier<Request<B>, Response<R>> for Rebuild<B>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-    R: Body<Data = Bytes>,
-{
-    type Response = Response<MeteredBody<R>>;
-    type Read = ReadBody<B>;
+/// Carries `http` requests by a carrier that knows how to make their bodies.
+macro_rules! carry_http {
+    ($carrier:ty, where B: $($from_bytes:path)?, |$this:ident| $rebuild:expr) => {
+        impl<B, R> Carrier<Request<B>, Response<R>> for $carrier
+        where
+            B: Body $(+ $from_bytes)?,
+            B::Error: Into<BoxError>,
+            R: Body<Data = Bytes>,
+        {
+            type Response = Response<MeteredBody<R>>;
+            type Read = ReadBody<B>;
 
-    fn labels(&self, request: &Request<B>) -> Labels {
-        carry::labels(request)
-    }
+            fn read(&self, request: Request<B>, policy: &Policy) -> ReadBody<B> {
+                let $this = self;
+                carry::read(request, policy, $rebuild)
+            }
 
-    fn read(&self, request: Request<B>, policy: &Policy) -> ReadBody<B> {
-        carry::read(request, policy, self.0)
-    }
+            fn replace(
+                &self,
+                request: Request<B>,
+                changes: Changes<'_>,
+            ) -> Result<Request<B>, Error> {
+                let $this = self;
+                Ok(carry::replace(request, changes, $rebuild))
+            }
 
-    fn replace(
-        &self,
-        request: Request<B>,
-        body: Bytes,
-        uri: Option<Uri>,
-    ) -> Result<Request<B>, Error> {
-        Ok(carry::replace(request, body, uri, self.0))
-    }
+            fn meter(&self, response: Response<R>, permit: Permit) -> Self::Response {
+                carry::meter(response, permit)
+            }
 
-    fn meter(&self, response: Response<R>, permit: Permit) -> Self::Response {
-        carry::meter(response, permit)
-    }
-
-    fn pass(&self, response: Response<R>) -> Self::Response {
-        carry::pass(response)
-    }
+            fn pass(&self, response: Response<R>) -> Self::Response {
+                carry::pass(response)
+            }
+        }
+    };
 }
+
+carry_http!(Auto, where B: From<Bytes>, |_this| B::from);
+carry_http!(Rebuild<B>, where B:, |this| this.0);
 
 impl<B> Clone for Rebuild<B> {
     fn clone(&self) -> Self {

@@ -5,7 +5,9 @@ use std::future::Future;
 use bytes::Bytes;
 use http::Uri;
 
+use super::Changes;
 use crate::{
+    call::Call,
     error::Error,
     labels::Labels,
     policy::{Permit, Policy},
@@ -17,59 +19,94 @@ use crate::{
 /// `Req` is what the governed service is called with, `Res` what it answers with.
 /// The request type stays the same on both sides of the layer.
 ///
+/// A carrier of JSON gives an [`Intake::Call`], which is read in the format of its
+/// endpoint; one of typed requests can give the facts itself, as [`Intake::Facts`].
+///
 /// # Example
-/// A client whose request is the JSON itself:
+/// A client with types of its own, from its request to the usage in its answer:
 /// ```
-/// use std::future::{Ready, ready};
+/// use std::{convert::Infallible, future::{Ready, ready}};
 ///
-/// use bytes::Bytes;
-/// use driftlock::{Call, Error, Labels, Operation, Permit, Policy, Provider};
-/// use driftlock::carrier::{Carrier, Intake};
-/// use driftlock::provider::{Endpoint, Format};
-/// use http::Uri;
+/// use driftlock::{
+///     Call, DriftlockLayer, Error, Input, Operation, Permit, Policy, Provider, Receipt, Usage, Usd,
+/// };
+/// use driftlock::carrier::{Carrier, Changes, Intake};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
-/// #[derive(Clone, Debug)]
-/// struct RawJson;
+/// struct Question {
+///     model: String,
+///     text: String,
+///     max_tokens: u64,
+/// }
 ///
 /// struct Answer {
-///     json: String,
-///     _permit: Permit, // dropped with the answer; a real carrier reads the usage
+///     text: String,
+///     tokens_in: u64,
+///     tokens_out: u64,
 /// }
 ///
-/// impl Carrier<Bytes, String> for RawJson {
-///     type Response = Answer;
-///     type Read = Ready<Result<Intake<Bytes>, Error>>;
+/// #[derive(Clone)]
+/// struct Questions;
 ///
-///     fn labels(&self, _: &Bytes) -> Labels {
-///         Labels::new()
+/// impl Carrier<Question, Answer> for Questions {
+///     // Whatever the callers should get; here the receipt, too.
+///     type Response = (Answer, Option<Receipt>);
+///     type Read = Ready<Result<Intake<Question>, Error>>;
+///
+///     fn read(&self, request: Question, _: &Policy) -> Self::Read {
+///         let text_bytes = request.text.len() as u64;
+///         let call = Call::new(Provider::OPENAI, Operation::Chat, request.model.as_str())
+///             .with_input(Input { text_bytes, messages: 1, ..Input::default() })
+///             .with_max_output_tokens(request.max_tokens);
+///         ready(Ok(Intake::facts(call, request)))
 ///     }
 ///
-///     fn read(&self, body: Bytes, _: &Policy) -> Self::Read {
-///         let endpoint = Endpoint::new(Format::OpenAiChat, Provider::OPENAI);
-///         ready(Ok(Intake::Call { endpoint, uri: None, body, request: Bytes::new() }))
+///     // What the rules changed.
+///     fn replace(&self, mut request: Question, changes: Changes<'_>) -> Result<Question, Error> {
+///         if let Some(model) = changes.model {
+///             request.model = model.to_owned();
+///         }
+///         if let Some(tokens) = changes.max_output_tokens {
+///             request.max_tokens = request.max_tokens.min(tokens);
+///         }
+///         Ok(request)
 ///     }
 ///
-///     fn replace(&self, _: Bytes, body: Bytes, _: Option<Uri>) -> Result<Bytes, Error> {
-///         Ok(body)
+///     // The answer tells its usage, and the call settles to what it did cost.
+///     fn meter(&self, answer: Answer, permit: Permit) -> Self::Response {
+///         let receipt = permit.receipt().cloned();
+///         permit.settle(&Usage::tokens(answer.tokens_in, answer.tokens_out));
+///         (answer, receipt)
 ///     }
 ///
-///     fn pass(&self, json: String) -> Answer {
-///         unreachable!("this client makes no other calls than chat: {json}")
-///     }
-///
-///     fn meter(&self, json: String, permit: Permit) -> Answer {
-///         Answer { json, _permit: permit }
+///     fn pass(&self, answer: Answer) -> Self::Response {
+///         (answer, None)
 ///     }
 /// }
-/// # fn assert<C: Carrier<Bytes, String>>(_: C) {}
-/// # assert(RawJson);
-/// # let _ = |a: Answer| a.json;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let policy = Policy::builder().receipts(true).build()?;
+/// let client = ServiceBuilder::new()
+///     .layer(DriftlockLayer::new(policy).with_carrier(Questions))
+///     .service(service_fn(|question: Question| async move {
+///         let text = format!("{}? Certainly.", question.text);
+///         Ok::<_, Infallible>(Answer { text, tokens_in: 1_000, tokens_out: 100 })
+///     }));
+///
+/// let question = Question { model: "gpt-4o".into(), text: "Is it".into(), max_tokens: 500 };
+/// let (answer, receipt) = client.oneshot(question).await?;
+/// assert_eq!(answer.text, "Is it? Certainly.");
+/// assert_eq!(receipt.unwrap().settled().await.cost, Usd::nanos(3_500_000)); // $2.50 and $10 a million
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "driftlock cannot carry requests of type `{Req}` and responses of type `{Res}`",
     note = "`http::Request<B>` needs `B: http_body::Body + From<bytes::Bytes>`; for other bodies use \
             `DriftlockLayer::rebuild_with(fn(Bytes) -> B)`",
     note = "`http::Response<B>` needs `B: http_body::Body<Data = bytes::Bytes>`",
+    note = "`reqwest::Request` needs the feature `reqwest`, async-openai's requests need `async-openai`",
     note = "for other request types implement `driftlock::carrier::Carrier` and use `DriftlockLayer::with_carrier`"
 )]
 pub trait Carrier<Req, Res>: Clone {
@@ -78,21 +115,17 @@ pub trait Carrier<Req, Res>: Clone {
     /// Reads a request.
     type Read: Future<Output = Result<Intake<Req>, Error>>;
 
-    /// The labels the request itself carries.
-    fn labels(&self, request: &Req) -> Labels;
-
     /// Takes a request apart. What is free is told from its head alone, so that its
     /// body need not be polled.
     fn read(&self, request: Req, policy: &Policy) -> Self::Read;
 
-    /// Puts a request together again with this body, and at another place if `uri`
-    /// is given.
+    /// Puts a request together again, as the policy has admitted it.
     ///
     /// # Errors
     /// If that is not possible; nothing is sent then.
-    fn replace(&self, request: Req, body: Bytes, uri: Option<Uri>) -> Result<Req, Error>;
+    fn replace(&self, request: Req, changes: Changes<'_>) -> Result<Req, Error>;
 
-    /// Wraps a response so that the permit learns how it ends.
+    /// Wraps a response so that the permit learns how it ends, or settles it at once.
     fn meter(&self, response: Res, permit: Permit) -> Self::Response;
 
     /// The response of a request that is not metered.
@@ -116,6 +149,15 @@ pub enum Intake<Req> {
         body: Bytes,
         /// The request without its body.
         request: Req,
+        /// The labels the request itself carries.
+        labels: Labels,
+    },
+    /// A call that the carrier has read, with the labels that the request carries.
+    Facts {
+        /// What rules and estimates go by. It is large, and most calls are not read so.
+        call: Box<Call>,
+        /// The request, whole.
+        request: Req,
     },
     /// A call that may be sent only if the policy lets unmetered calls pass.
     Unmeterable {
@@ -124,4 +166,11 @@ pub enum Intake<Req> {
         /// The request, whole.
         request: Req,
     },
+}
+
+impl<Req> Intake<Req> {
+    /// A call that the carrier has read.
+    pub fn facts(call: Call, request: Req) -> Self {
+        Self::Facts { call: Box::new(call), request }
+    }
 }

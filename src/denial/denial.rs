@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
 
 use super::{DenialKind, Exceeded, Retry};
-use crate::{clock::Timestamp, window::Window};
+use crate::{causes::causes, clock::Timestamp, window::Window};
 
 /// A call that a policy did not admit. Nothing was sent and nothing was charged.
 ///
@@ -120,7 +120,9 @@ impl Denial {
         }
     }
 
-    /// The denial somewhere in an error's chain of sources.
+    /// The denial somewhere in an error's chain of sources. It is also seen in an
+    /// `io::Error` and in async-openai's `OpenAIError::Boxed` (feature `async-openai`),
+    /// which leave out of that chain what they hold.
     ///
     /// # Example
     /// ```
@@ -128,8 +130,7 @@ impl Denial {
     /// assert!(driftlock::Denial::find(error.as_ref()).is_none());
     /// ```
     pub fn find<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
-        std::iter::successors(Some(error), |error| error.source())
-            .find_map(|error| error.downcast_ref())
+        causes(error).find_map(|error| error.downcast_ref())
     }
 }
 

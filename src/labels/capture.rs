@@ -1,13 +1,19 @@
-//! Carries a task's labels along with an http request.
+//! Carries a task's labels along with a request.
 
 use std::task::{Context, Poll};
 
+#[cfg(feature = "async-openai")]
+use async_openai::middleware::HttpRequestFactory;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::current;
+#[cfg(feature = "async-openai")]
+use crate::by_http::Parts;
 
 /// Writes the labels of the current task into each request's extensions.
+///
+/// For `http::Request`, and with the feature `async-openai` for what its client sends.
 ///
 /// Put it outermost, above `Buffer`: the worker behind a buffer is another task,
 /// in which the [`scope`](super::scope()) of the caller is gone and per-user rules
@@ -73,12 +79,37 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<B>) -> S::Future {
-        let labels = current();
-        if !labels.is_empty() {
-            let extensions = request.extensions_mut();
-            let labels = extensions.get().map_or_else(|| labels.clone(), |own| labels.over(own));
-            extensions.insert(labels);
-        }
+        current().add_to(request.extensions_mut());
         self.inner.call(request)
+    }
+}
+
+/// A factory of requests with the labels in each.
+#[cfg(feature = "async-openai")]
+impl<S> Service<HttpRequestFactory> for Capture<S>
+where
+    S: Service<HttpRequestFactory>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, factory: HttpRequestFactory) -> S::Future {
+        let labels = current();
+        if labels.is_empty() {
+            return self.inner.call(factory);
+        }
+        self.inner.call(HttpRequestFactory::new(move || {
+            let (factory, labels) = (factory.clone(), labels.clone());
+            async move {
+                let mut parts = Parts::of(factory.build().await?)?;
+                labels.add_to(parts.request.extensions_mut());
+                Ok(parts.together()?)
+            }
+        }))
     }
 }

@@ -3,7 +3,8 @@
 //! Labels reach a policy in three ways, strongest first, key by key: on the
 //! request (an [`http::Extensions`] entry), from the task's [`scope()`], from the
 //! policy's defaults. A task-local does not cross `tower::buffer::Buffer`:
-//! [`CaptureLayer`], put outermost, carries it along with the request. Nor does it
+//! [`CaptureLayer`], put outermost, carries it along with the request, be it one of
+//! `http` or, with the feature `async-openai`, of its client. Nor does it
 //! cross `tokio::spawn`: there hand it on, with
 //! `tokio::spawn(labels::scope(labels::current(), task))`.
 //!

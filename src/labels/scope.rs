@@ -10,7 +10,8 @@ tokio::task_local! {
 
 /// Runs `future` with these labels; inner scopes win over outer ones, key by key.
 ///
-/// The labels are seen by calls made from this task. They do not cross
+/// The labels are seen by calls made from this task, in here: `service.call(request)`
+/// belongs into `future`, as does a `Oneshot` that makes it. They do not cross
 /// `tokio::spawn` or `tower::buffer::Buffer`; for the latter see
 /// [`CaptureLayer`](super::CaptureLayer).
 ///

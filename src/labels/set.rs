@@ -118,6 +118,14 @@ impl Labels {
         }
     }
 
+    /// Puts the set where requests carry labels; what is there already wins.
+    pub(crate) fn add_to(&self, extensions: &mut http::Extensions) {
+        if !self.is_empty() {
+            let both = extensions.get().map_or_else(|| self.clone(), |own| self.over(own));
+            extensions.insert(both);
+        }
+    }
+
     /// Whether the set is within the bounds above.
     ///
     /// # Errors

@@ -276,14 +276,17 @@ impl PolicyBuilder {
     /// Recognises errors of the wrapped service that prove that nothing was sent: a
     /// circuit breaker's rejection for example. Such calls cost nothing and count
     /// for no limit. A refused connection, and the refusal of a driftlock layer further
-    /// in, are always recognised.
+    /// in, are always recognised; the features `reqwest`, `hyper-util` and `retry` add
+    /// that their clients could not connect and that Tower's `LoadShed` was overloaded.
+    /// A timeout proves nothing.
     ///
     /// # Example
     /// ```
     /// use driftlock::{BoxError, Policy};
-    /// use tower::load_shed::error::Overloaded;
     ///
-    /// let policy = Policy::builder().nothing_sent(|error: &BoxError| error.is::<Overloaded>()).build()?;
+    /// let policy = Policy::builder()
+    ///     .nothing_sent(|error: &BoxError| error.to_string() == "the circuit is open")
+    ///     .build()?;
     /// # Ok::<(), driftlock::BuildError>(())
     /// ```
     pub fn nothing_sent(
@@ -294,8 +297,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Says that the wrapped client retries on its own, so that its last error
-    /// proves nothing about the attempts before it. Defaults to not.
+    /// Says that the wrapped client retries on its own, so that its last error, and a
+    /// status in it, prove nothing about the attempts before it. Defaults to not.
     pub fn hidden_retries(mut self) -> Self {
         self.settings.hidden_retries = true;
         self

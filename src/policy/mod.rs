@@ -26,6 +26,7 @@
 
 mod actual;
 mod admit;
+mod answer;
 mod booking;
 mod build_error;
 mod builder;
@@ -44,6 +45,7 @@ mod twins;
 
 pub use admit::Policy;
 pub(crate) use admit::{Admission, Inner};
+pub use answer::Answer;
 pub use build_error::BuildError;
 pub use builder::PolicyBuilder;
 pub use permit::Permit;

@@ -26,7 +26,7 @@ use crate::{
 /// | dropped before [`sent`](Self::sent), or [`release`](Self::release) | nothing, and no call counts |
 /// | [`settle`](Self::settle) with usage | the actual cost, also past a limit |
 /// | [`settle_estimate`](Self::settle_estimate) | the estimate |
-/// | dropped after `sent` | the estimate (or [`OnAbandoned::Seen`](crate::OnAbandoned::Seen)) |
+/// | dropped after `sent` | the estimate (or [`OnAbandoned::Seen`](crate::OnAbandoned::Seen)), or what [`see`](Self::see) was told if that is more |
 /// | lost, with `mem::forget` for example | the estimate, when its deadline passes |
 ///
 /// # Example
@@ -45,6 +45,8 @@ pub struct Permit {
     reply: Reply,
     /// Only where somebody listens, because a permit is moved a few times.
     heard: Option<Box<Heard>>,
+    /// What was said of its usage before its end, where no body passes through a layer.
+    seen: Option<Box<Usage>>,
 }
 
 /// What of a call others look at.
@@ -96,6 +98,7 @@ impl Permit {
             ended: false,
             reply: Reply { format: Format::OpenAiChat, hides_usage: false },
             heard: None,
+            seen: None,
         }
     }
 
@@ -150,6 +153,7 @@ impl Permit {
             ended: true,
             reply: Reply { format: Format::OpenAiChat, hides_usage: false },
             heard: None,
+            seen: None,
         }
     }
 
@@ -218,10 +222,29 @@ impl Permit {
     }
 
     /// Settles a call whose service failed: nothing, if the error proves that
-    /// nothing was sent, else what the policy says of ambiguous failures.
+    /// nothing was sent or holds a status that is not billed, else what the policy says
+    /// of ambiguous failures.
     pub fn failed(mut self, error: &BoxError) {
         let not_sent = self.phase == Phase::Held || self.policy.settings.is_nothing_sent(error);
-        self.end(if not_sent { End::NotSent } else { End::Failed }, Told::default());
+        let end = match self.policy.settings.status_in(error) {
+            _ if not_sent => End::NotSent,
+            // A client that makes errors of refusals: it was answered all the same.
+            Some(status) => {
+                self.answered(status);
+                End::Broken
+            }
+            None => End::Failed,
+        };
+        let seen = self.seen.take();
+        self.end(end, Told { usage: seen.as_deref(), ..Told::default() });
+    }
+
+    /// Takes a usage that may not be the last.
+    pub(super) fn note(&mut self, usage: &Usage) {
+        match &mut self.seen {
+            Some(seen) => **seen = *usage,
+            None => self.seen = Some(Box::new(*usage)),
+        }
     }
 }
 
@@ -263,7 +286,8 @@ impl Drop for Permit {
             Phase::Held => End::NotSent,
             Phase::Sent | Phase::Answered(_) => End::Broken,
         };
-        self.end(end, Told::default());
+        let seen = self.seen.take();
+        self.end(end, Told { usage: seen.as_deref(), ..Told::default() });
     }
 }
 

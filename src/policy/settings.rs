@@ -10,8 +10,9 @@ use std::{
 
 use super::Receipt;
 use crate::{
-    error::{BoxError, Error},
+    error::BoxError,
     estimate::{OpenEnded, OutputBound},
+    failure,
     labels::Labels,
     price::Price,
     provider::Routes,
@@ -221,19 +222,15 @@ impl Settings {
 
     /// Whether this error of the wrapped service proves that nothing was sent.
     pub(crate) fn is_nothing_sent(&self, error: &BoxError) -> bool {
-        let chain = || {
-            let first = error.as_ref() as &(dyn std::error::Error + 'static);
-            std::iter::successors(Some(first), |error| error.source())
-        };
-        let proves = |error: &(dyn std::error::Error + 'static)| {
-            let refused = error.downcast_ref::<std::io::Error>();
-            refused.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-                || error.downcast_ref::<Error>().is_some_and(Error::is_not_sent)
-        };
         // A classifier is the user's code; one that panics has proved nothing.
         let says = || self.nothing_sent.iter().any(|says| says(error));
         let says = || catch_unwind(AssertUnwindSafe(says)).unwrap_or(false);
-        !self.hidden_retries && (chain().any(proves) || says())
+        !self.hidden_retries && (failure::is_nothing_sent(error.as_ref()) || says())
+    }
+
+    /// The status of the response that this error was made of, if that is the whole story.
+    pub(crate) fn status_in(&self, error: &BoxError) -> Option<u16> {
+        if self.hidden_retries { None } else { failure::status(error.as_ref()) }
     }
 }
 

@@ -36,5 +36,5 @@ pub use observe::Observed;
 pub use route::{Route, Routes};
 
 pub(crate) use format::{Reading, read};
-pub(crate) use layout::{Edits, prepare};
+pub(crate) use layout::{Edits, Layout, prepare};
 pub(crate) use observe::{EventKind, Observer, Told};

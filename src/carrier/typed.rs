@@ -1,0 +1,147 @@
+//! The carrier of async-openai's typed requests.
+
+use std::future::{Ready, ready};
+
+use http::{HeaderMap, Method, Uri};
+use smol_str::SmolStr;
+
+use super::{Auto, Carrier, Changes, Intake, spoken::Spoken};
+use crate::{
+    error::Error,
+    labels::Labels,
+    policy::{Answer, Permit, Policy},
+    provider::Route,
+};
+
+/// Carries async-openai's typed requests, for services that take and answer them.
+///
+/// | request | response |
+/// |---|---|
+/// | `CreateChatCompletionRequest` | `CreateChatCompletionResponse`, `ChatCompletionResponseStream` |
+/// | `CreateResponse` | `Response`, `ResponseStream` |
+/// | `CreateEmbeddingRequest` | `CreateEmbeddingResponse`, `CreateBase64EmbeddingResponse` |
+///
+/// Such a request does not say where it goes. [`Auto`] takes it for one to OpenAI;
+/// `Typed` says where else, and with that whose prices hold. It is read as it would be
+/// over HTTP, and whether it can be metered is up to the policy's
+/// [`Routes`](crate::Routes), too.
+///
+/// An `async_openai::Client` that is left as it comes retries on its own, below the
+/// layer. Either give it a `ReqwestService` and put retries above, or have the policy
+/// know of them: [`hidden_retries`](crate::PolicyBuilder::hidden_retries).
+///
+/// # Example
+/// ```
+/// use async_openai::{Client, config::OpenAIConfig, types::chat::CreateChatCompletionRequest};
+/// use driftlock::{DriftlockLayer, MonthlyBudget, Policy, Usd, carrier::Typed};
+/// use tower::{ServiceBuilder, service_fn};
+///
+/// let client = Client::with_config(
+///     OpenAIConfig::new().with_api_base("https://api.groq.com/openai/v1"),
+/// );
+/// let chat = service_fn(move |request: CreateChatCompletionRequest| {
+///     let client = client.clone();
+///     async move { client.chat().create(request).await }
+/// });
+///
+/// let policy = Policy::builder().rule(MonthlyBudget::new(Usd::dollars(100))).build()?;
+/// let groq = Typed::at("https://api.groq.com/openai/v1");
+/// let governed = ServiceBuilder::new()
+///     .layer(DriftlockLayer::new(policy).with_carrier(groq))
+///     .service(chat);
+/// # fn assert<S: tower::Service<CreateChatCompletionRequest>>(_: S) {}
+/// # assert(governed);
+/// # Ok::<(), driftlock::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Typed {
+    base: SmolStr,
+}
+
+impl Typed {
+    /// Of requests to an API under this address, as a client's configuration has it:
+    /// `https://api.openai.com/v1`.
+    pub fn at(base: impl AsRef<str>) -> Self {
+        Self { base: base.as_ref().trim_end_matches('/').into() }
+    }
+
+    fn openai() -> Self {
+        Self { base: SmolStr::new_static("https://api.openai.com/v1") }
+    }
+
+    fn intake<Req, Res>(&self, mut request: Req, policy: &Policy) -> Result<Intake<Req>, Error>
+    where
+        Req: Spoken<Res>,
+    {
+        let address = format!("{}{}", self.base, Req::PATH);
+        let uri = Uri::try_from(&address).map_err(Error::inner)?;
+        let routes = policy.settings().routes();
+        let endpoint = match routes.classify(&Method::POST, &uri, &HeaderMap::new()) {
+            Route::Metered(endpoint) => endpoint,
+            Route::Free => return Ok(Intake::Free(request)),
+            Route::Unmeterable(why) => {
+                let why = format!("POST {address} cannot be metered: {why}");
+                return Ok(Intake::Unmeterable { why, request });
+            }
+        };
+        request.prepare();
+        let body = serde_json::to_vec(&request).map_err(Error::inner)?.into();
+        let uri = endpoint.needs_uri().then_some(uri);
+        Ok(Intake::Call { endpoint, uri, body, request, labels: Labels::new() })
+    }
+}
+
+impl<Req, Res> Carrier<Req, Res> for Typed
+where
+    Req: Spoken<Res>,
+{
+    type Response = Res;
+    type Read = Ready<Result<Intake<Req>, Error>>;
+
+    fn read(&self, request: Req, policy: &Policy) -> Self::Read {
+        ready(self.intake(request, policy))
+    }
+
+    fn replace(&self, mut request: Req, changes: Changes<'_>) -> Result<Req, Error> {
+        request.change(&changes);
+        Ok(request)
+    }
+
+    fn meter(&self, response: Res, permit: Permit) -> Res {
+        meter::<Req, Res>(response, permit)
+    }
+
+    fn pass(&self, response: Res) -> Res {
+        response
+    }
+}
+
+/// As [`Typed`], of requests to OpenAI.
+impl<Req, Res> Carrier<Req, Res> for Auto
+where
+    Req: Spoken<Res>,
+{
+    type Response = Res;
+    type Read = Ready<Result<Intake<Req>, Error>>;
+
+    fn read(&self, request: Req, policy: &Policy) -> Self::Read {
+        Typed::openai().read(request, policy)
+    }
+
+    fn replace(&self, request: Req, changes: Changes<'_>) -> Result<Req, Error> {
+        Typed::openai().replace(request, changes)
+    }
+
+    fn meter(&self, response: Res, permit: Permit) -> Res {
+        meter::<Req, Res>(response, permit)
+    }
+
+    fn pass(&self, response: Res) -> Res {
+        response
+    }
+}
+
+fn meter<Req: Spoken<Res>, Res>(response: Res, permit: Permit) -> Res {
+    let hides_usage = permit.reply().hides_usage;
+    Req::meter(response, Answer::to(permit), hides_usage)
+}
