@@ -91,6 +91,11 @@ mod layer;
 mod nested;
 mod service;
 
+// roof
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
+
 pub use body::MeteredBody;
 pub use call::{Bound, Call, Estimate, Input, Needs, Operation, Provider, Used};
 pub use claim::{Amount, Claim, Scope, Unit};
