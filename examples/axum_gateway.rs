@@ -56,7 +56,7 @@ mod users;
 fn policy(users: &Users, all: Usd) -> Result<Policy, driftlock::BuildError> {
     let each = |budget: PerUserBudget, user: &users::User| budget.user(&*user.name, user.month);
     Policy::builder()
-        .rule(RestrictModel::new(["o1-pro"]))
+        .rule(RestrictModel::new(["o1-pro", "claude-opus-*"]))
         .rule(MaxCostPerRequest::new(Usd::cents(50)))
         .rule(VelocityLimit::new(60, Duration::from_secs(60)).per_user())
         .rule(users.iter().fold(PerUserBudget::new(), each))

@@ -111,13 +111,12 @@ impl Dialect {
         }
     }
 
-    /// Spent budgets are rate limits to both libraries: that is the error a program
-    /// that uses them is prepared for.
+    /// What the libraries are prepared for: a spent budget is a rate limit to OpenAI's,
+    /// and a matter of billing (402) to Anthropic's.
     fn responder(self) -> Responder {
-        let responder = Responder::new().openai_compatible();
         match self {
-            Self::OpenAi => responder,
-            Self::Anthropic => responder.anthropic(),
+            Self::OpenAi => Responder::new().openai_compatible(),
+            Self::Anthropic => Responder::new().anthropic(),
         }
     }
 }

@@ -286,7 +286,7 @@ impl Asked {
             "id": id, "object": "chat.completion", "created": CREATED, "model": self.model,
             "choices": [{
                 "index": 0,
-                "message": { "role": "assistant", "content": words(self.usage.output_tokens) },
+                "message": { "role": "assistant", "content": words(0, self.usage.output_tokens) },
                 "finish_reason": self.finish_reason(),
             }],
             "usage": self.usage(),
@@ -329,7 +329,9 @@ impl Asked {
     fn pieces(&self) -> impl Iterator<Item = String> {
         let tokens = self.usage.output_tokens;
         let piece = tokens.div_ceil(PIECES).max(1);
-        (0..tokens).step_by(piece as usize).map(move |start| words(piece.min(tokens - start)))
+        (0..tokens)
+            .step_by(piece as usize)
+            .map(move |start| words(start, piece.min(tokens - start)))
     }
 }
 
@@ -339,9 +341,13 @@ const CREATED: u64 = 1_700_000_000;
 const PIECES: u64 = 8;
 const TEXT: &str = "It is cheaper to ask a budget before a call than a bill after it .";
 
-/// A text of so many words, each about a token.
-fn words(count: u64) -> String {
-    TEXT.split(' ').cycle().take(count as usize).fold(String::new(), |text, word| text + word + " ")
+/// So many words of a text without end, each about a token.
+fn words(start: u64, count: u64) -> String {
+    TEXT.split(' ')
+        .cycle()
+        .skip(start as usize)
+        .take(count as usize)
+        .fold(String::new(), |text, word| text + word + " ")
 }
 
 fn stream(all: Vec<String>, pause: Duration) -> Answer {

@@ -31,7 +31,7 @@ fn text_bytes(content: &Value) -> usize {
 
 /// An answer in one piece.
 pub(super) fn whole(asked: &Asked, number: usize) -> Value {
-    let text = words(asked.usage.output_tokens);
+    let text = words(0, asked.usage.output_tokens);
     let content = json!([{ "type": "text", "text": text }]);
     message(asked, number, &content, stop_reason(asked), asked.usage.output_tokens)
 }

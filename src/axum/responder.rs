@@ -37,8 +37,8 @@ use crate::{
 /// No client library tries again after 402 or 403, as all do after 429: trying again
 /// is no use before the month has ended. `retry-after` is in whole seconds, rounded
 /// up, so that there is room by then if nobody else takes it; it is 1 where only calls
-/// in flight are in the way. Above a minute, which is the longest that the libraries
-/// of OpenAI and Anthropic wait, `x-should-retry: false` goes along.
+/// in flight are in the way. Above a minute, `x-should-retry: false` goes along: some
+/// client libraries wait as long as they are told, and others try again at once.
 ///
 /// The body is in OpenAI's shape, or Anthropic's if [asked for](Self::anthropic), and
 /// its message names no amounts, rules or scopes unless [asked to](Self::amounts).
@@ -77,7 +77,7 @@ type TimeoutFn = dyn Fn(&(dyn StdError + 'static)) -> bool + Send + Sync;
 
 /// Says to the client libraries of OpenAI and Anthropic whether to try again.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// They wait no longer than this.
+/// Longer than this, a call should not be held up in silence.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 impl Responder {
