@@ -4,20 +4,20 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use driftlock::{
     Driftlock, DriftlockLayer, Error, Labels, Policy, Usd, Window, Zone,
     axum::{LabelsLayer, Remaining, RemainingLayer, Responder},
 };
-use http::{HeaderMap, HeaderName, StatusCode, Uri, request::Parts};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header::CONTENT_TYPE, request::Parts};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use tower::{Layer, ServiceExt};
 
 use super::{
     upstream::{Upstream, drop_hop_headers},
-    users::Users,
+    users::{User, Users},
 };
 
 /// An HTTP client for any address.
@@ -54,12 +54,9 @@ impl Gateway {
 }
 
 /// For whom a request is, by its key.
-#[allow(clippy::result_large_err)] // a response, on its way to the caller
-fn labels(users: &Users, parts: &Parts) -> Result<Labels, Response> {
-    match users.find(&parts.headers) {
-        Some(user) => Ok(user.labels()),
-        None => Err(unknown_key(Dialect::of(&parts.uri, &parts.headers))),
-    }
+fn labels(users: &Users, parts: &Parts) -> Result<Labels, UnknownKey> {
+    let user = users.find(&parts.headers);
+    user.map(User::labels).ok_or_else(|| UnknownKey(Dialect::of(&parts.uri, &parts.headers)))
 }
 
 #[derive(Clone)]
@@ -121,20 +118,22 @@ impl Dialect {
     }
 }
 
-fn unknown_key(dialect: Dialect) -> Response {
-    let message = "This gateway does not know the API key.";
-    let body = match dialect {
-        Dialect::OpenAi => serde_json::json!({ "error": {
-            "message": message, "type": "invalid_request_error", "param": null,
-            "code": "invalid_api_key",
-        } }),
-        Dialect::Anthropic => serde_json::json!({
-            "type": "error", "error": { "type": "authentication_error", "message": message },
-        }),
-    };
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = StatusCode::UNAUTHORIZED;
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-    response
+/// What a caller is told who has no key, or a wrong one.
+struct UnknownKey(Dialect);
+
+impl IntoResponse for UnknownKey {
+    fn into_response(self) -> Response {
+        let message = "This gateway does not know the API key.";
+        let body = match self.0 {
+            Dialect::OpenAi => serde_json::json!({ "error": {
+                "message": message, "type": "invalid_request_error", "param": null,
+                "code": "invalid_api_key",
+            } }),
+            Dialect::Anthropic => serde_json::json!({
+                "type": "error", "error": { "type": "authentication_error", "message": message },
+            }),
+        };
+        let json = [(CONTENT_TYPE, "application/json")];
+        (StatusCode::UNAUTHORIZED, json, body.to_string()).into_response()
+    }
 }

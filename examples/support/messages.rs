@@ -33,13 +33,13 @@ fn text_bytes(content: &Value) -> usize {
 pub(super) fn whole(asked: &Asked, number: usize) -> Value {
     let text = words(0, asked.usage.output_tokens);
     let content = json!([{ "type": "text", "text": text }]);
-    message(asked, number, &content, stop_reason(asked), asked.usage.output_tokens)
+    message(asked, number, &content, &stop_reason(asked), asked.usage.output_tokens)
 }
 
 /// An answer in pieces, as they are sent. The input is told at the start, and what
 /// the output has come to at the end.
 pub(super) fn events(asked: &Asked, number: usize) -> Vec<String> {
-    let start = message(asked, number, &json!([]), Value::Null, 1);
+    let start = message(asked, number, &json!([]), &Value::Null, 1);
     let mut events = vec![
         event("message_start", json!({ "message": start })),
         event(
@@ -75,7 +75,7 @@ fn message(
     asked: &Asked,
     number: usize,
     content: &Value,
-    stop_reason: Value,
+    stop_reason: &Value,
     output_tokens: u64,
 ) -> Value {
     json!({

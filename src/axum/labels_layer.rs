@@ -62,7 +62,7 @@ impl LabelsLayer<FromHeaders> {
 }
 
 impl<F> LabelsLayer<FromFn<F>> {
-    /// Takes labels from a closure over the request's head, which returns [`Labels`]
+    /// Takes labels from a closure over the request's head, which returns [`Labels`](crate::Labels)
     /// or a `Result` of them; an error is sent to the caller.
     ///
     /// # Example
