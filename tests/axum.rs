@@ -16,17 +16,17 @@ use axum::{
 use bytes::Bytes;
 use driftlock::{
     Budget, Call, Clock, Deny, Error, Input, Labels, ManualClock, MaxCostPerRequest, MonthlyBudget,
-    Operation, Policy, PolicyBuilder, Provider, RestrictModel, Scope, StoreError, Unreadable, Usd,
-    VelocityLimit, Window, Zone,
+    Operation, PerUserBudget, Policy, PolicyBuilder, Provider, RestrictModel, Scope, StoreError,
+    Unreadable, Usd, VelocityLimit, Window, Zone,
     axum::{LabelsLayer, Remaining, RemainingLayer, Responder},
-    labels::LabelError,
+    labels::{self, LabelError},
     rule_fn,
 };
 use http::{HeaderMap, HeaderName, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use stand_in::{Client, FLAT, StandIn, chat, chat_with, client, noon, policy, send, usd};
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const USER: HeaderName = HeaderName::from_static("x-user");
@@ -120,6 +120,21 @@ async fn a_spent_budget_is_402_without_a_time_to_try_again() {
         assert_eq!(seen.body["error"]["param"], Value::Null);
         assert_eq!(seen.should_retry(), None);
     }
+}
+
+#[tokio::test]
+async fn a_call_that_fits_no_month_is_forbidden_though_this_month_is_spent_too() {
+    let policy = policy()
+        .rule(MonthlyBudget::new(Usd::cents(10)))
+        .rule(PerUserBudget::new().user("ann", Usd::cents(1)))
+        .build()
+        .unwrap();
+    spend(&policy).await;
+    let client = client(&policy, &StandIn::new());
+    let call = send(&client, chat(FLAT));
+    let error = labels::scope(Labels::new().with("user", "ann"), call).await.unwrap_err();
+    assert_eq!(error.denial().unwrap().rule(), "monthly_budget");
+    assert_eq!(seen(&error).await.short(), (403, "exceeds_limit", None));
 }
 
 #[tokio::test]
@@ -418,6 +433,16 @@ async fn a_closure_says_for_whom_or_sends_the_caller_away() {
     assert_eq!(provider.calls(), 0);
     assert_eq!(status(&service, ask().header("authorization", "Bearer k-1")).await, 200);
     assert_eq!(month_of(&policy, "ann").await, usd("0.065"));
+}
+
+#[tokio::test]
+async fn labels_that_no_call_may_have_are_refused_before_the_handler() {
+    let long = "x".repeat(Labels::MAX_VALUE + 1);
+    let handler = service_fn(|_: Request| async { Ok::<_, Infallible>(StatusCode::OK) });
+    let service = LabelsLayer::from_fn(move |_: &Parts| Labels::new().with("user", long.as_str()));
+    let response = service.layer(handler).oneshot(ask().body(Body::empty()).unwrap()).await;
+    let seen = Seen::of(response.unwrap()).await;
+    assert_eq!(seen.short(), (400, "unreadable_request", None));
 }
 
 /// An extractor that waits, and needs a state.

@@ -1,6 +1,6 @@
 //! The gateway of the examples, over real connections.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../examples/axum_gateway/gateway.rs"]
 mod gateway;
@@ -189,18 +189,24 @@ async fn scripted()
     (Upstream::openai(&format!("http://{}/v1", serve(router).await), "secret").unwrap(), received)
 }
 
+/// What waits for something that never comes fails instead.
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("it comes in time")
+}
+
 const FIRST: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n";
 
 #[tokio::test]
 async fn an_event_is_passed_on_before_the_next_one_is_there() {
     let (upstream, mut calls) = scripted().await;
     let gateway = gateway(upstream).await;
-    let response = post(&gateway.url(), CHAT, "k-ann", &chat(&json!({ "stream": true }))).await;
+    let url = gateway.url();
+    let response = in_time(post(&url, CHAT, "k-ann", &chat(&json!({ "stream": true })))).await;
     let (_, mut events) = calls.recv().await.unwrap();
     let mut body = response.into_body();
     for _ in 0..3 {
         events.send_data(FIRST.into()).await.unwrap();
-        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        let frame = in_time(body.frame()).await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(frame, FIRST);
         assert!(!gateway.month().await.reserved.is_zero(), "it is still open");
     }
