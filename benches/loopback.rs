@@ -161,12 +161,32 @@ fn labels() -> Labels {
     Labels::new().with("user", "u-4711").with("plan", "pro")
 }
 
-/// A chat of about so many kilobytes.
+/// A chat as clients send it, of about so many kilobytes.
 fn chat(kilobytes: usize) -> String {
-    const TURN: &str = r#",{"role":"user","content":"Our nightly import failed again. The log says: \"deadlock detected\".\nWhat now?"}"#;
-    let turns = TURN.repeat((kilobytes * 1_024).saturating_sub(200) / TURN.len());
+    const TURNS: [(&str, &str); 3] = [
+        (
+            "user",
+            "Our nightly import failed again. The log says: \\\"deadlock detected\\\".\\nWhat now?",
+        ),
+        (
+            "assistant",
+            "Two transactions waited for each other. Which tables does the import touch, and in what order?",
+        ),
+        (
+            "user",
+            "First `orders`, then `stock`; the web shop does it the other way round — müssen wir das ändern?",
+        ),
+    ];
+    let system = r#"{"role":"system","content":"You are a patient assistant."}"#;
+    let mut messages = system.to_owned();
+    for (role, text) in TURNS.iter().cycle() {
+        if messages.len() + 200 > kilobytes * 1_024 {
+            break;
+        }
+        messages.push_str(&format!(r#",{{"role":"{role}","content":"{text}"}}"#));
+    }
     format!(
-        r#"{{"model":"gpt-4o-mini","messages":[{{"role":"system","content":"You are patient."}}{turns}],"temperature":0.2,"max_tokens":800}}"#
+        r#"{{"model":"gpt-4o-mini","messages":[{messages}],"temperature":0.2,"max_tokens":800}}"#
     )
 }
 
