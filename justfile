@@ -1,7 +1,7 @@
 # Each check is one line a person can run at home; `.ci/run` runs them all.
 
 # What a pull request has to pass.
-all: fmt clippy test features docs examples benches loom
+all: fmt clippy test features docs examples python-clients benches loom
 
 fmt:
     cargo fmt --check
@@ -21,6 +21,10 @@ docs:
 
 examples:
     cargo run --example quickstart
+
+# The Python clients of OpenAI and Anthropic, pointed at the gateway.
+python-clients:
+    bash scripts/python-clients.sh
 
 # Compiles the benchmarks and runs each for a moment.
 benches:

@@ -109,6 +109,11 @@ mod nested;
 pub mod retry;
 mod service;
 
+// roof
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
+
 #[cfg(test)]
 mod recorded;
 

@@ -1,4 +1,4 @@
-//! The provider that examples and tests call answers as OpenAI does.
+//! The provider that examples and tests call answers as OpenAI and Anthropic do.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,8 +16,12 @@ use loopback::Loopback;
 use serde_json::{Value, json};
 
 async fn ask(provider: &Loopback, body: Value) -> (StatusCode, String) {
+    ask_at(provider, loopback::CHAT, body).await
+}
+
+async fn ask_at(provider: &Loopback, path: &str, body: Value) -> (StatusCode, String) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let request = Request::post(format!("{}{}", provider.url(), loopback::CHAT));
+    let request = Request::post(format!("{}{path}", provider.url()));
     let request = request.body(Full::from(body.to_string())).unwrap();
     let response = client.request(request).await.unwrap();
     let status = response.status();
@@ -79,4 +83,39 @@ async fn it_bills_nothing_that_it_turns_down() {
     let (status, _) = ask(&provider, json!({ "model": "gpt-4o" })).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!((provider.calls(), provider.billed()), (0, Usd::ZERO));
+}
+
+#[tokio::test]
+async fn it_answers_messages_as_anthropic_does() {
+    let provider = Loopback::start(Duration::ZERO).await.unwrap();
+    let message = |stream: bool| {
+        json!({
+            "model": "claude-haiku-4-5", "max_tokens": 40, "stream": stream,
+            "system": "Be brief.", "messages": [{ "role": "user", "content": "Hello there." }],
+            "metadata": { "user_id": "u-1", "completion_tokens": "100" },
+        })
+    };
+    let (status, whole) = ask_at(&provider, loopback::MESSAGES, message(false)).await;
+    let whole: Value = serde_json::from_str(&whole).unwrap();
+    assert_eq!((status, &whole["type"]), (StatusCode::OK, &json!("message")));
+    assert_eq!(whole["stop_reason"], "max_tokens");
+    assert_eq!(whole["usage"]["input_tokens"], 5, "21 bytes, the system's among them");
+    assert_eq!(whole["usage"]["output_tokens"], 40);
+
+    let (_, stream) = ask_at(&provider, loopback::MESSAGES, message(true)).await;
+    assert!(stream.starts_with("event: message_start\ndata: {"), "{stream}");
+    assert!(stream.ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
+    assert!(stream.contains(r#""usage":{"output_tokens":40}"#), "{stream}");
+
+    let bills = provider.bills();
+    assert_eq!(bills[0].usage, Usage::tokens(5, 40));
+    assert_eq!(bills[0].user.as_deref(), Some("u-1"));
+    assert!(bills[0].cost > Usd::ZERO);
+    assert_eq!(bills[0].cost, bills[1].cost);
+
+    let (status, error) =
+        ask_at(&provider, loopback::MESSAGES, json!({ "model": "claude-haiku-4-5" })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(error.contains(r#""type":"error""#), "{error}");
+    assert_eq!(provider.calls(), 2);
 }

@@ -4,7 +4,7 @@
 //! a minute later. So contestants run in short rounds, one after the other and over
 //! again, and what is reported is the median over the rounds of their **ratio**
 //! (or difference) within a round.
-#![allow(dead_code, unreachable_pub)] // each benchmark uses a part of it
+#![allow(dead_code, unreachable_pub, unused_imports)] // each benchmark uses a part of it
 
 use std::{
     hint::black_box,

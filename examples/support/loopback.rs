@@ -1,4 +1,5 @@
-//! A provider of one's own: a real HTTP server on this machine that answers like OpenAI.
+//! A provider of one's own: a real HTTP server on this machine that answers chat
+//! completions like OpenAI, and messages like Anthropic.
 //!
 //! It needs no key, costs nothing and can be asked what it billed, so that the spend
 //! that driftlock counts can be held against a second pair of books. A request says
@@ -9,10 +10,10 @@
 //!   "metadata": { "prompt_tokens": "374", "completion_tokens": "44" } }
 //! ```
 //!
-//! With `"pause_ms": "20"` in it, a stream takes so long before each event.
 //! Without `metadata` it has a token for every four bytes of its messages, and
 //! [`COMPLETION_TOKENS`] in the answer. A stated maximum cuts the answer off. Streams
-//! end with a usage chunk only if `stream_options.include_usage` asks for one.
+//! of chat end with a usage chunk only if `stream_options.include_usage` asks for one.
+//! `"pause_ms": "50"` in the metadata puts a pause before each event but the first.
 
 // Every example and test needs another part of it.
 #![allow(dead_code, unreachable_pub)]
@@ -37,8 +38,14 @@ use tokio::{net::TcpListener, task::AbortHandle};
 /// The length of an answer that the request says nothing about.
 pub const COMPLETION_TOKENS: u64 = 16;
 
+mod messages;
+
 /// The path of chat completions.
 pub const CHAT: &str = "/v1/chat/completions";
+/// The path of Anthropic's messages.
+pub const MESSAGES: &str = "/v1/messages";
+/// The path of the list of models.
+pub const MODELS: &str = "/v1/models";
 
 /// A running provider; it stops when dropped.
 #[derive(Debug)]
@@ -116,7 +123,7 @@ impl Books {
 
     /// Bills a call and gives it a number; `None` for a model without a price.
     fn bill(&self, asked: &Asked) -> Option<usize> {
-        let entry = self.prices.find(&Provider::OPENAI, &asked.model)?;
+        let entry = self.prices.find(&asked.api.provider(), &asked.model)?;
         let price = self.prices.entry(entry).price();
         let bill = Bill {
             model: asked.model.clone(),
@@ -145,61 +152,124 @@ async fn accept(listener: TcpListener, books: Arc<Books>) {
 type Answer = Response<Either<Full<Bytes>, Channel<Bytes>>>;
 
 async fn serve(books: Arc<Books>, request: Request<Incoming>) -> Result<Answer, Infallible> {
-    if (request.method(), request.uri().path()) != (&Method::POST, CHAT) {
-        return Ok(error(StatusCode::NOT_FOUND, "there is nothing here"));
-    }
-    let Ok(body) = request.into_body().collect().await else {
-        return Ok(error(StatusCode::BAD_REQUEST, "the body broke off"));
+    let api = match (request.method(), request.uri().path()) {
+        (&Method::POST, CHAT) => Api::Chat,
+        (&Method::POST, MESSAGES) => Api::Messages,
+        (&Method::GET, MODELS) => return Ok(json_answer(StatusCode::OK, &models())),
+        _ => return Ok(Api::Chat.error(StatusCode::NOT_FOUND, "there is nothing here")),
     };
-    let Some(asked) = Asked::read(&body.to_bytes()) else {
-        return Ok(error(StatusCode::BAD_REQUEST, "this is not a chat request"));
+    let Ok(body) = request.into_body().collect().await else {
+        return Ok(api.error(StatusCode::BAD_REQUEST, "the body broke off"));
+    };
+    let Some(asked) = api.read(&body.to_bytes()) else {
+        return Ok(api.error(StatusCode::BAD_REQUEST, "this is not a request of this kind"));
     };
     if !books.latency.is_zero() {
         tokio::time::sleep(books.latency).await; // also of nothing it would take a millisecond
     }
     let Some(number) = books.bill(&asked) else {
-        return Ok(error(StatusCode::NOT_FOUND, "there is no such model"));
+        return Ok(api.error(StatusCode::NOT_FOUND, "there is no such model"));
     };
-    let id = format!("chatcmpl-{number}");
-    Ok(if asked.stream {
-        stream(&asked, &id)
-    } else {
-        json_answer(StatusCode::OK, &asked.whole(&id))
+    Ok(match (api, asked.stream) {
+        (Api::Chat, false) => json_answer(StatusCode::OK, &asked.whole(&chat_id(number))),
+        (Api::Chat, true) => stream(asked.events(&chat_id(number)), asked.pause),
+        (Api::Messages, false) => json_answer(StatusCode::OK, &messages::whole(&asked, number)),
+        (Api::Messages, true) => stream(messages::events(&asked, number), asked.pause),
     })
+}
+
+/// What is spoken at a path.
+#[derive(Clone, Copy, Debug)]
+enum Api {
+    Chat,
+    Messages,
+}
+
+impl Api {
+    fn provider(self) -> Provider {
+        match self {
+            Self::Chat => Provider::OPENAI,
+            Self::Messages => Provider::ANTHROPIC,
+        }
+    }
+
+    fn read(self, body: &[u8]) -> Option<Asked> {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        match self {
+            Self::Chat => Asked::read(&body),
+            Self::Messages => messages::read(&body),
+        }
+    }
+
+    fn error(self, status: StatusCode, message: &str) -> Answer {
+        let error = json!({ "message": message, "type": "invalid_request_error" });
+        let body = match self {
+            Self::Chat => json!({ "error": error }),
+            Self::Messages => json!({ "type": "error", "error": error }),
+        };
+        json_answer(status, &body)
+    }
+}
+
+fn chat_id(number: usize) -> String {
+    format!("chatcmpl-{number}")
+}
+
+/// Some of the models it has.
+fn models() -> Value {
+    let model =
+        |id: &str| json!({ "id": id, "object": "model", "created": CREATED, "owned_by": "me" });
+    json!({ "object": "list", "data": [model("gpt-4o"), model("gpt-4o-mini")] })
 }
 
 /// What matters of a request.
 struct Asked {
+    api: Api,
     model: String,
     user: Option<String>,
     stream: bool,
     include_usage: bool,
-    pause: Duration,
     usage: Usage,
-    finish_reason: &'static str,
+    /// Whether a stated maximum cuts the answer off.
+    is_cut: bool,
+    /// The pause between two events.
+    pause: Duration,
 }
 
 impl Asked {
-    fn read(body: &[u8]) -> Option<Self> {
-        let body: Value = serde_json::from_slice(body).ok()?;
-        let metadata = |key: &str| body["metadata"][key].as_str()?.parse::<u64>().ok();
+    fn read(body: &Value) -> Option<Self> {
         let texts = body["messages"].as_array()?.iter();
         let bytes: usize =
             texts.filter_map(|message| message["content"].as_str()).map(str::len).sum();
-        let input = metadata("prompt_tokens").unwrap_or(bytes as u64 / 4);
-        let wanted = metadata("completion_tokens").unwrap_or(COMPLETION_TOKENS);
         let most =
             ["max_completion_tokens", "max_tokens"].iter().find_map(|key| body[key].as_u64());
+        Some(Self {
+            user: body["user"].as_str().map(str::to_owned),
+            include_usage: body["stream_options"]["include_usage"] == true,
+            ..Self::of(Api::Chat, body, bytes, most)?
+        })
+    }
+
+    /// What requests of all kinds say in the same way.
+    fn of(api: Api, body: &Value, bytes: usize, most: Option<u64>) -> Option<Self> {
+        let metadata = |key: &str| body["metadata"][key].as_str()?.parse::<u64>().ok();
+        let input = metadata("prompt_tokens").unwrap_or(bytes as u64 / 4);
+        let wanted = metadata("completion_tokens").unwrap_or(COMPLETION_TOKENS);
         let output = wanted.min(most.unwrap_or(u64::MAX));
         Some(Self {
+            api,
             model: body["model"].as_str()?.to_owned(),
-            user: body["user"].as_str().map(str::to_owned),
+            user: None,
             stream: body["stream"] == true,
-            include_usage: body["stream_options"]["include_usage"] == true,
-            pause: Duration::from_millis(metadata("pause_ms").unwrap_or_default()),
+            include_usage: false,
             usage: Usage::tokens(input, output),
-            finish_reason: if output < wanted { "length" } else { "stop" },
+            is_cut: output < wanted,
+            pause: Duration::from_millis(metadata("pause_ms").unwrap_or(0)),
         })
+    }
+
+    fn finish_reason(&self) -> &'static str {
+        if self.is_cut { "length" } else { "stop" }
     }
 
     fn usage(&self) -> Value {
@@ -216,8 +286,8 @@ impl Asked {
             "id": id, "object": "chat.completion", "created": CREATED, "model": self.model,
             "choices": [{
                 "index": 0,
-                "message": { "role": "assistant", "content": words(self.usage.output_tokens) },
-                "finish_reason": self.finish_reason,
+                "message": { "role": "assistant", "content": words(0, self.usage.output_tokens) },
+                "finish_reason": self.finish_reason(),
             }],
             "usage": self.usage(),
         })
@@ -238,21 +308,30 @@ impl Asked {
         let delta = |delta: Value, finish_reason: Option<&str>| {
             chunk(json!([{ "index": 0, "delta": delta, "finish_reason": finish_reason }]))
         };
-        let tokens = self.usage.output_tokens;
-        let piece = tokens.div_ceil(PIECES).max(1);
         let mut chunks = vec![delta(json!({ "role": "assistant", "content": "" }), None)];
-        chunks.extend(
-            (0..tokens)
-                .step_by(piece as usize)
-                .map(|start| delta(json!({ "content": words(piece.min(tokens - start)) }), None)),
-        );
-        chunks.push(delta(json!({}), Some(self.finish_reason)));
+        chunks.extend(self.pieces().map(|text| delta(json!({ "content": text }), None)));
+        chunks.push(delta(json!({}), Some(self.finish_reason())));
         if self.include_usage {
             let mut last = chunk(json!([]));
             last["usage"] = self.usage();
             chunks.push(last);
         }
         chunks
+    }
+
+    /// An answer in pieces, as they are sent.
+    fn events(&self, id: &str) -> Vec<String> {
+        let chunks = self.chunks(id).into_iter().map(|chunk| chunk.to_string());
+        chunks.chain(["[DONE]".to_owned()]).map(|data| format!("data: {data}\n\n")).collect()
+    }
+
+    /// The text of an answer in pieces.
+    fn pieces(&self) -> impl Iterator<Item = String> {
+        let tokens = self.usage.output_tokens;
+        let piece = tokens.div_ceil(PIECES).max(1);
+        (0..tokens)
+            .step_by(piece as usize)
+            .map(move |start| words(start, piece.min(tokens - start)))
     }
 }
 
@@ -262,35 +341,29 @@ const CREATED: u64 = 1_700_000_000;
 const PIECES: u64 = 8;
 const TEXT: &str = "It is cheaper to ask a budget before a call than a bill after it .";
 
-/// A text of so many words, each about a token.
-fn words(count: u64) -> String {
-    TEXT.split(' ').cycle().take(count as usize).fold(String::new(), |text, word| text + word + " ")
+/// So many words of a text without end, each about a token.
+fn words(start: u64, count: u64) -> String {
+    TEXT.split(' ')
+        .cycle()
+        .skip(start as usize)
+        .take(count as usize)
+        .fold(String::new(), |text, word| text + word + " ")
 }
 
-fn stream(asked: &Asked, id: &str) -> Answer {
+fn stream(all: Vec<String>, pause: Duration) -> Answer {
     let (mut events, body) = Channel::new(1);
-    let pause = asked.pause;
-    let chunks = asked.chunks(id).into_iter().map(|chunk| chunk.to_string());
-    let data: Vec<_> = chunks.chain(["[DONE]".to_owned()]).collect();
     tokio::spawn(async move {
-        for data in data {
-            if !pause.is_zero() {
+        for (number, event) in all.into_iter().enumerate() {
+            if number > 0 && !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
             // The reader may have gone; it is billed all the same.
-            if events.send_data(format!("data: {data}\n\n").into()).await.is_err() {
+            if events.send_data(event.into()).await.is_err() {
                 return;
             }
         }
     });
     answer(StatusCode::OK, "text/event-stream", Either::Right(body))
-}
-
-fn error(status: StatusCode, message: &str) -> Answer {
-    json_answer(
-        status,
-        &json!({ "error": { "message": message, "type": "invalid_request_error" } }),
-    )
 }
 
 fn json_answer(status: StatusCode, body: &Value) -> Answer {
