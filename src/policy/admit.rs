@@ -138,9 +138,13 @@ impl Policy {
             && let Some(reservation) = self.reserve_shortly(shortcut, store, call, book, quote)
         {
             let policy = Arc::clone(&self.0);
-            let mut permit = Permit::new(policy, call, version, quote, Some(reservation));
-            permit.announce(call, None, None);
-            return Admission::Now(Ok(permit));
+            let permit = Permit::new(policy, call, version, quote, Some(reservation));
+            return Admission::Now(Ok(match self.is_heard() {
+                // Not a reference to the permit but the permit, so that what nobody listens
+                // to is written only where it is going.
+                true => permit.announced(call, None, None),
+                false => permit,
+            }));
         }
         self.admit_at_length(call, version, quoted)
     }
@@ -202,6 +206,12 @@ impl Policy {
             call.set_labels(Labels::new());
         }
         Ok(())
+    }
+
+    /// Whether anybody is told of admitted calls.
+    #[inline]
+    pub(super) fn is_heard(&self) -> bool {
+        self.0.settings.wants_receipts() || telemetry::is_heard()
     }
 
     /// Whether a call needs its body for the decision.

@@ -104,21 +104,13 @@ impl Permit {
 
     /// Tells whoever listens. A subscriber is code of others, so this comes when the
     /// permit guards the reservation.
-    #[inline]
-    pub(super) fn announce(
-        &mut self,
+    #[inline(never)]
+    pub(super) fn announced(
+        mut self,
         call: &Call,
         would_deny: Option<Denial>,
         would_use: Option<SmolStr>,
-    ) {
-        let is_heard = self.policy.settings.wants_receipts() || telemetry::is_heard();
-        if is_heard || would_deny.is_some() || would_use.is_some() {
-            self.tell(call, would_deny, would_use);
-        }
-    }
-
-    #[inline(never)]
-    fn tell(&mut self, call: &Call, would_deny: Option<Denial>, would_use: Option<SmolStr>) {
+    ) -> Self {
         if would_deny.is_some() {
             self.policy.tally.count_would_deny();
         }
@@ -137,6 +129,7 @@ impl Permit {
             })
         });
         self.heard = Some(Box::new(Heard { span, receipt }));
+        self
     }
 
     /// A permit of a policy that is off: it settles nothing and tells nobody.

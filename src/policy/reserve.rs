@@ -166,8 +166,11 @@ impl Policy {
     ) -> Permit {
         call.lend(None);
         let policy = Arc::clone(&self.0);
-        let mut permit = Permit::new(policy, call, progress.version, &progress.quote, reservation);
-        permit.announce(call, progress.would_deny.take(), progress.would_use.take());
-        permit
+        let permit = Permit::new(policy, call, progress.version, &progress.quote, reservation);
+        let (would_deny, would_use) = (progress.would_deny.take(), progress.would_use.take());
+        match self.is_heard() || would_deny.is_some() || would_use.is_some() {
+            true => permit.announced(call, would_deny, would_use),
+            false => permit,
+        }
     }
 }

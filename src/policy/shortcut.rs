@@ -22,7 +22,7 @@ use crate::{
 
 /// More than policies have. Where one has more, its calls go the long way.
 const MOST_SCOPES: usize = MemoryStore::MOST_RUNS;
-const MOST_COUNTERS: usize = 16;
+const MOST_COUNTERS: usize = 12;
 
 /// What of a plan the short way needs.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crate::store::contract::{Charge, CounterId, StoreError};
 /// Charges, those next to each other on one scope together.
 #[derive(Debug, Default)]
 pub(super) struct Charges {
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: SmallVec<[Run; 2]>,
 }
 
 /// Charges on one scope.
@@ -29,7 +29,7 @@ pub(super) struct Run {
     pub(super) slot: u32,
     /// How many counters the scope must have.
     pub(super) columns: u32,
-    pub(super) booked: Vec<Booked>,
+    pub(super) booked: SmallVec<[Booked; 4]>,
 }
 
 /// A counter that is booked on.
@@ -91,7 +91,7 @@ impl Charges {
                     family: meaning.family,
                     slot: scopes.workspace(meaning.family),
                     columns: column + 1,
-                    booked: vec![booked],
+                    booked: SmallVec::from_iter([booked]),
                 }),
             }
         }

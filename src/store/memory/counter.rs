@@ -9,7 +9,7 @@
 //! Most counters belong to users who call now and then, so the newest part is
 //! inline and takes 40 bytes; older ones live in a box that is made when needed.
 
-use std::collections::VecDeque;
+use super::parts::{Part, Parts};
 
 /// The parts of one counter, as totals and the parts behind the newest.
 #[derive(Debug, Default)]
@@ -30,32 +30,7 @@ pub(super) struct Counter {
 struct Past {
     used: u64,
     open: u64,
-    parts: VecDeque<Part>,
-}
-
-/// What was booked under one horizon.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    until: u64,
-    used: u64,
-    open: u64,
-}
-
-impl Part {
-    /// Ends a reservation of `open`, and takes `refund` from what is settled then.
-    /// Returns what it took of both.
-    #[inline]
-    fn close(&mut self, open: u64, refund: u64) -> (u64, u64) {
-        let open = open.min(self.open);
-        self.open -= open;
-        let refund = refund.min(self.used.saturating_sub(self.open));
-        self.used -= refund;
-        (open, refund)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.used == 0 && self.open == 0
-    }
+    parts: Parts,
 }
 
 impl Counter {
@@ -101,7 +76,7 @@ impl Counter {
     }
 
     fn note_leaves(&mut self) {
-        let oldest = self.past.as_ref().and_then(|past| past.parts.front());
+        let oldest = self.past.as_ref().and_then(|past| past.parts.oldest());
         self.leaves = oldest.map_or(self.until, |part| part.until);
     }
 
@@ -212,7 +187,7 @@ impl Counter {
     /// The first time at which no more than `most` is used, if nothing is added.
     pub(super) fn falls_to(&self, most: u64) -> u64 {
         let mut used = self.used;
-        for part in self.past.iter().flat_map(|past| &past.parts) {
+        for part in self.past.iter().flat_map(|past| past.parts.iter()) {
             used = used.saturating_sub(part.used);
             if used <= most {
                 return part.until;
@@ -224,7 +199,7 @@ impl Counter {
     /// Whether nothing in it counts any more. Frees what it keeps for reuse.
     pub(super) fn is_idle(&mut self, now: u64) -> bool {
         self.roll(now);
-        if self.past.as_ref().is_some_and(|past| past.parts.is_empty()) {
+        if self.past.as_ref().is_some_and(|past| past.parts.len() == 0) {
             self.past = None;
         }
         self.used == 0 && self.open == 0
@@ -235,13 +210,12 @@ impl Past {
     fn push(&mut self, part: Part) {
         self.used = self.used.saturating_add(part.used);
         self.open = self.open.saturating_add(part.open);
-        self.parts.push_back(part);
+        self.parts.push(part);
     }
 
     /// Removes the oldest part, if it no longer counts.
     fn pop_until(&mut self, now: u64) -> Option<Part> {
-        let part = *self.parts.front().filter(|part| part.until <= now)?;
-        self.parts.pop_front();
+        let part = self.parts.pop_until(now)?;
         self.subtract(part.used, part.open);
         Some(part)
     }
@@ -252,14 +226,10 @@ impl Past {
     }
 
     fn close(&mut self, until: u64, open: u64, refund: u64) -> (u64, u64) {
-        let Ok(found) = self.parts.binary_search_by_key(&until, |part| part.until) else {
-            return (0, 0);
-        };
-        let part = &mut self.parts[found];
+        let Some(part) = self.parts.find(until) else { return (0, 0) };
         let (open, refund) = part.close(open, refund);
         if part.is_empty() {
-            // Else calls that are given back again and again would pile up.
-            self.parts.remove(found);
+            self.parts.prune();
         }
         self.subtract(refund, open);
         (open, refund)
@@ -267,10 +237,10 @@ impl Past {
 
     fn take_settled(&mut self, amount: u64) -> u64 {
         let mut taken = 0;
-        for part in self.parts.iter_mut().rev() {
+        for part in self.parts.newest_first() {
             taken += part.close(0, amount - taken).1;
         }
-        self.parts.retain(|part| !part.is_empty());
+        self.parts.prune();
         self.subtract(taken, 0);
         taken
     }

@@ -36,7 +36,7 @@ pub(super) struct Record {
 
 impl Record {
     /// As many counters of calls as policies have, or more.
-    pub(super) const FEW: usize = 4;
+    pub(super) const FEW: usize = 2;
 }
 
 /// All reservations, by number.

@@ -22,6 +22,7 @@ mod held;
 mod holding;
 mod horizon;
 mod meaning;
+mod parts;
 mod refusal;
 mod scopes;
 mod settling;

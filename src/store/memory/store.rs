@@ -102,7 +102,7 @@ impl MemoryStore {
     }
 
     /// On so many scopes a plan may book.
-    pub(crate) const MOST_RUNS: usize = 8;
+    pub(crate) const MOST_RUNS: usize = 4;
 
     /// Looks up the charges of a policy's calls, once for all of them. `limits` are those
     /// known already.

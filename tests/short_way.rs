@@ -1,0 +1,185 @@
+//! Most calls take a short way through a decision. It must not matter.
+//!
+//! A rule of the user's that has nothing to say sends every call the long way. So the
+//! same calls under the same rules, with and without such a rule, must be decided,
+//! denied and counted alike.
+#![allow(clippy::unwrap_used)] // tests
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use driftlock::{
+    Budget, Call, CostVelocity, Error, ForecastBudget, Input, Labels, ManualClock,
+    MaxCostPerRequest, MemoryStore, MonthlyBudget, Operation, Otherwise, PerUserBudget, Permit,
+    Policy, PolicyBuilder, Provider, RestrictModel, Scope, TagBasedModelDowngrade, Usage, Usd,
+    VelocityLimit, Verdict, Window, Zone,
+    rule::{label, rule_fn},
+};
+use proptest::prelude::*;
+
+const MODELS: [&str; 5] =
+    ["gpt-4o", "gpt-4o-mini", "gpt-4.1-nano", "claude-sonnet-4-5", "no-model"];
+const USERS: [Option<&str>; 4] = [None, Some("ann"), Some("power_user"), Some("bo")];
+const PLANS: [Option<&str>; 3] = [None, Some("free"), Some("trial")];
+
+/// One of the built-in rules, by number, with a tight or generous limit.
+fn with_rule(builder: PolicyBuilder, rule: u8, tight: bool) -> PolicyBuilder {
+    let cents = |few: u64| Usd::nanos(few * if tight { 10_000_000 } else { 1_000_000_000 });
+    let calls = if tight { 3 } else { 1 << 40 };
+    let minute = Duration::from_secs(60);
+    match rule {
+        0 => builder.rule(MonthlyBudget::new(cents(3))),
+        1 => {
+            builder.rule(PerUserBudget::new().user("power_user", cents(4)).default_limit(cents(1)))
+        }
+        2 => builder.rule(PerUserBudget::new().user("ann", cents(1)).named("own only")),
+        3 => builder.rule(ForecastBudget::new(cents(9)).lookback_days(7)),
+        4 => builder.rule(MaxCostPerRequest::new(cents(1))),
+        5 => builder.rule(VelocityLimit::new(calls, minute)),
+        6 => builder.rule(VelocityLimit::new(calls, minute).per_user().named("each")),
+        7 => builder.rule(CostVelocity::new(cents(2), minute).per_label("plan")),
+        8 => builder.rule(RestrictModel::new(["gpt-4o"]).when(label("plan").eq("free"))),
+        9 => builder.rule(
+            TagBasedModelDowngrade::new(label("plan").eq("trial"), "gpt-4.1-nano")
+                .otherwise(if tight { Otherwise::Deny } else { Otherwise::Skip }),
+        ),
+        10 => builder.rule(Budget::daily(cents(2)).per_user().required().named("named users")),
+        _ => builder.rule(MonthlyBudget::new(cents(2)).named("the same counter")),
+    }
+}
+
+fn policy(rules: &[(u8, bool)], clock: &ManualClock, the_long_way: bool) -> Policy {
+    let store = Arc::new(MemoryStore::builder().max_scopes(2).build());
+    let builder = Policy::builder().clock(clock.clone()).memory_store(store).ephemeral_ok();
+    let builder = rules.iter().fold(builder, |all, (rule, tight)| with_rule(all, *rule, *tight));
+    match the_long_way {
+        true => builder.rule(rule_fn("silent", |_: &Call| Verdict::Allow)),
+        false => builder,
+    }
+    .build()
+    .unwrap()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Call { model: usize, user: usize, plan: usize, output: u64, end: u8, tokens: u64 },
+    Wait(u64),
+    End(prop::sample::Index),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let call = (0..MODELS.len(), 0..USERS.len(), 0..PLANS.len(), 1..20_000u64, 0..5u8, 0..9_000u64);
+    prop_oneof![
+        8 => call.prop_map(|(model, user, plan, output, end, tokens)| Step::Call {
+            model, user, plan, output, end, tokens
+        }),
+        2 => prop_oneof![Just(1), Just(61), Just(86_400), 0..100u64].prop_map(Step::Wait),
+        2 => any::<prop::sample::Index>().prop_map(Step::End),
+    ]
+}
+
+fn admit(policy: &Policy, call: &mut Call) -> Result<Permit, Error> {
+    match pin!(policy.admit(call)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("the store in memory answers at once"),
+    }
+}
+
+fn end(mut permit: Permit, how: u8, tokens: u64) {
+    match how {
+        0 => drop(permit),
+        1 => permit.release(),
+        2 => {
+            permit.sent();
+            drop(permit);
+        }
+        _ => {
+            permit.sent();
+            permit.settle(&Usage::tokens(tokens, tokens / 7));
+        }
+    }
+}
+
+/// What everybody has spent, as far as it is counted.
+fn spent(policy: &Policy) -> Vec<String> {
+    let scopes = [Scope::Workspace]
+        .into_iter()
+        .chain(["ann", "power_user", "bo", "(none)"].map(Scope::user));
+    let month = Window::month(Zone::UTC);
+    let spend = |scope: Scope| {
+        let read = pin!(policy.spend(&scope, month)).poll(&mut Context::from_waker(Waker::noop()));
+        format!("{scope}: {read:?}")
+    };
+    scopes.map(spend).collect()
+}
+
+fn run(rules: &[(u8, bool)], steps: &[Step]) -> Result<(), TestCaseError> {
+    let clock = ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap());
+    let [short, long] = [false, true].map(|the_long_way| policy(rules, &clock, the_long_way));
+    let mut open: Vec<(Permit, Permit, u8, u64)> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Wait(seconds) => clock.advance(Duration::from_secs(*seconds)),
+            Step::End(index) if !open.is_empty() => {
+                let (one, other, how, tokens) = open.swap_remove(index.index(open.len()));
+                end(one, how, tokens);
+                end(other, how, tokens);
+            }
+            Step::End(_) => {}
+            Step::Call { model, user, plan, output, end, tokens } => {
+                let pairs = [("user", USERS[*user]), ("plan", PLANS[*plan])];
+                let labels: Labels =
+                    pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+                let call = || {
+                    Call::new(Provider::OPENAI, Operation::Chat, MODELS[*model])
+                        .with_input(Input { text_bytes: 2_000, messages: 2, ..Input::default() })
+                        .with_max_output_tokens(*output)
+                        .with_labels(labels.clone())
+                };
+                let (mut one, mut other) = (call(), call());
+                match (admit(&short, &mut one), admit(&long, &mut other)) {
+                    (Ok(first), Ok(second)) => {
+                        prop_assert_eq!(first.reserved(), second.reserved());
+                        prop_assert_eq!(one.model(), other.model());
+                        open.push((first, second, *end, *tokens));
+                    }
+                    (Err(first), Err(second)) => {
+                        prop_assert_eq!(first.to_string(), second.to_string());
+                        prop_assert_eq!(first.denial(), second.denial());
+                    }
+                    (first, second) => {
+                        return Err(TestCaseError::fail(format!("{first:?} but {second:?}")));
+                    }
+                }
+            }
+        }
+        prop_assert_eq!(spent(&short), spent(&long));
+    }
+    drop(open);
+    prop_assert_eq!(spent(&short), spent(&long));
+    let (short, long) = (short.stats(), long.stats());
+    prop_assert_eq!(
+        (short.admitted_hard, short.admitted_assumed, short.denied),
+        (long.admitted_hard, long.admitted_assumed, long.denied)
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_short_way_decides_denies_and_counts_as_the_long_one(
+        rules in prop::collection::vec((0..12u8, any::<bool>()), 0..7),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        run(&rules, &steps)?;
+    }
+}
