@@ -123,6 +123,9 @@ pub use claim::{Amount, Claim, Scope, Unit};
 pub use clock::{Clock, ManualClock, ParseTimeError, SystemClock, Timestamp};
 pub use denial::{Denial, DenialKind, Deny, Exceeded, Retry};
 pub use error::{BoxError, Error};
+#[cfg(feature = "tiktoken")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tiktoken")))]
+pub use estimate::TiktokenEstimator;
 pub use estimate::{BytesEstimator, Estimator, InputEstimate, OpenEnded, OutputBound};
 pub use future::ResponseFuture;
 pub use labels::{CaptureLayer, Labels};

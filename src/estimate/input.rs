@@ -155,6 +155,14 @@ impl BytesEstimator {
             ceiling: is_bounded.then(|| bytes.saturating_add(framing)),
         }
     }
+
+    /// What of it tools and schemas are.
+    #[cfg(feature = "tiktoken")]
+    pub(super) fn schemas(&self, call: &Call, family: Family) -> u64 {
+        let tools = if call.needs().tools { family.tools() } else { 0 };
+        let text = call.input().schema_bytes.saturating_mul(family.tenths()).div_ceil(30);
+        text.saturating_add(tools)
+    }
 }
 
 const PER_MESSAGE: u64 = 6;

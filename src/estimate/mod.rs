@@ -7,11 +7,16 @@
 mod input;
 mod open_ended;
 mod output;
+#[cfg(feature = "tiktoken")]
+mod tiktoken;
 mod tokenizer;
 
 pub use input::{BytesEstimator, Estimator, InputEstimate};
 pub use open_ended::OpenEnded;
 pub use output::OutputBound;
+#[cfg(feature = "tiktoken")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tiktoken")))]
+pub use tiktoken::TiktokenEstimator;
 
 pub(crate) use output::{Output, output_tokens};
 pub(crate) use tokenizer::Family;

@@ -48,6 +48,41 @@ fn plain_text_is_seldom_under_estimated_and_never_by_far_over() {
     }
 }
 
+/// The tokenizers of OpenAI's own models, on the same calls.
+#[cfg(feature = "tiktoken")]
+#[test]
+fn openais_tokenizers_come_closer_than_bytes() {
+    let estimator = crate::estimate::TiktokenEstimator::new();
+    let mut groups = BTreeMap::<&str, (usize, usize, usize, Vec<u64>)>::new();
+    let kinds = KINDS.iter().filter(|kind| kind.name.starts_with("openai."));
+    for (kind, exchange) in
+        kinds.flat_map(|kind| exchanges(kind.name).into_iter().map(move |one| (kind, one)))
+    {
+        let call = read(kind, &exchange).with_body(exchange.request.to_string().into());
+        if exchange.provider.as_deref() != Some("openai") || call.open_ended().is_some() {
+            continue;
+        }
+        let actual = (kind.reported)(&exchange.usage).input_tokens;
+        let estimate = estimator.input_tokens(&call).expected;
+        let (calls, exact, under, ratios) = groups.entry(group(&call)).or_default();
+        *calls += 1;
+        *exact += usize::from(estimate == actual);
+        *under += usize::from(estimate < actual);
+        ratios.push(estimate * 100 / actual.max(1));
+    }
+    for (group, (calls, exact, under, ratios)) in &mut groups {
+        ratios.sort_unstable();
+        let median = ratios[ratios.len() / 2];
+        eprintln!(
+            "{group:17}: {exact:3} of {calls:3} exact, {under:3} under-estimated, the middle estimate is \
+             {median} % of the truth"
+        );
+        if *group == PLAIN_TEXT {
+            assert!(*exact * 100 >= 85 * *calls && *under * 100 <= 3 * *calls && median <= 101);
+        }
+    }
+}
+
 /// Estimates of calls of the same sort.
 #[derive(Default)]
 struct Group {
