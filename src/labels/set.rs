@@ -5,10 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
 
-use super::word::Word;
-
-/// The key of the label that per-user rules read; `user_id` is the same key.
-pub(crate) const USER: &str = "user";
+use super::word::{USER, Word};
 
 /// Labels of a call: keys and values, cheap to clone.
 ///

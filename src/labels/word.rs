@@ -2,7 +2,8 @@
 
 use smol_str::SmolStr;
 
-use super::set::USER;
+/// The key of the label that per-user rules read; `user_id` is the same key.
+pub(super) const USER: &str = "user";
 
 /// A key or a value of a label. Every call compares a few of them, so each has a mark
 /// by which it is told from others without looking at its letters.
