@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::blocks::{self, Block, are};
+
 /// A string of a body, and how long it is once read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
@@ -81,29 +83,17 @@ pub(super) type Fault = (&'static str, usize);
 /// closing quote, and by how much the string shrinks once unescaped.
 #[inline(always)] // as far as keys and short values go
 pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
-    if let Some(marks) = marks(bytes, from)
-        && marks != 0
-    {
-        let at = from + first(marks);
-        if bytes.get(at) == Some(&b'"') {
-            return Ok((at, 0));
-        }
+    match blocks::find_near(bytes, from, special) {
+        Some(at) if bytes.get(at) == Some(&b'"') => Ok((at, 0)),
+        _ => end_of_long(bytes, from),
     }
-    end_of_long(bytes, from)
 }
 
 #[inline(never)]
 fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);
     loop {
-        at = match marks(bytes, at) {
-            Some(0) => {
-                at += BLOCK;
-                continue;
-            }
-            Some(marks) => at + first(marks),
-            None => one_by_one(bytes, at),
-        };
+        at = blocks::find(bytes, at, special);
         match bytes.get(at) {
             Some(b'"') => return Ok((at, shrinks)),
             Some(b'\\') => {
@@ -162,35 +152,11 @@ fn hex(bytes: &[u8], at: usize) -> Result<u32, Fault> {
     })
 }
 
-/// Bytes that are looked at in one step.
-const BLOCK: usize = 16;
-
-/// A byte of ones for each quote, backslash or control character of the block at `at`,
-/// the lowest for the first; `None` near the end. Compilers make a few vector
-/// instructions of it.
+/// Marks the bytes that cannot simply stand in a string.
 #[inline(always)]
-fn marks(bytes: &[u8], at: usize) -> Option<u128> {
-    let block = bytes.get(at..)?.first_chunk::<BLOCK>()?;
-    let mut marks = [0; BLOCK];
-    for (mark, byte) in marks.iter_mut().zip(block) {
-        *mark = if is_special(*byte) { 0xFF } else { 0 };
-    }
-    Some(u128::from_le_bytes(marks))
-}
-
-#[inline(always)]
-fn first(marks: u128) -> usize {
-    (marks.trailing_zeros() / 8) as usize
-}
-
-#[cold]
-fn one_by_one(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
-}
-
-fn is_special(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+fn special(block: Block) -> Block {
+    let last_control = Block::splat(0x1F);
+    are(block, b'"') | are(block, b'\\') | block.max(last_control).simd_eq(last_control)
 }
 
 #[cfg(test)]
