@@ -41,8 +41,8 @@ pin_project! {
         inner: B,
         watch: Watch,
         meter: Option<M>,
-        // trailers or an error that must wait for bytes still to be given out
-        last: Option<Result<Frame<Bytes>, B::Error>>,
+        // trailers or an error that must wait for bytes still to be given out; few have any
+        last: Option<Box<Result<Frame<Bytes>, B::Error>>>,
         has_ended: bool,
     }
 
@@ -139,7 +139,7 @@ where
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             if let Some(last) = this.last.take() {
-                return Poll::Ready(Some(last));
+                return Poll::Ready(Some(*last));
             }
             if *this.has_ended {
                 return Poll::Ready(None);
@@ -162,7 +162,7 @@ where
                 }
                 Ok(Err(trailers)) => {
                     this.watch.complete(this.meter);
-                    *this.last = Some(Ok(trailers));
+                    *this.last = Some(Box::new(Ok(trailers)));
                 }
                 Err(error) => {
                     *this.has_ended = true;
@@ -170,7 +170,7 @@ where
                     if let Some(meter) = this.meter.take() {
                         meter.fail(this.watch.told());
                     }
-                    *this.last = Some(Err(error));
+                    *this.last = Some(Box::new(Err(error)));
                 }
             }
         }
