@@ -7,7 +7,7 @@ use super::{
     keep::Kept,
     keys::{LONGEST_KEY, Role},
 };
-use crate::blocks::{self, are};
+use crate::blocks::{self, Block, are};
 
 /// A scanner that is fed a document in pieces; see the [module](super).
 #[derive(Debug)]
@@ -267,16 +267,14 @@ impl Extractor {
                     break !self.in_string;
                 }
             }
-            let Some(skipped) = rest[at..].iter().position(|byte| is_structure(*byte)) else {
-                at = rest.len();
-                break false;
-            };
-            at += skipped + 1;
-            match rest[at - 1] {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
-                _ => self.depth = self.depth.saturating_sub(1),
+            at = blocks::find(rest, at, structure);
+            match rest.get(at) {
+                None => break false,
+                Some(b'"') => self.in_string = true,
+                Some(b'{' | b'[') => self.depth = self.depth.saturating_add(1),
+                Some(_) => self.depth = self.depth.saturating_sub(1),
             }
+            at += 1;
             if self.depth == 0 && !self.in_string {
                 break true;
             }
@@ -347,8 +345,12 @@ fn quote_or_escape(bytes: &[u8], from: usize) -> Option<usize> {
     near.or_else(|| memchr2(b'"', b'\\', &bytes[from..]).map(|at| from + at))
 }
 
-fn is_structure(byte: u8) -> bool {
-    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
+/// Marks what matters outside of strings: quotes, braces and brackets.
+#[inline(always)]
+fn structure(block: Block) -> Block {
+    // Brackets differ from braces by one bit, and nothing else does by that bit.
+    let braced = block | Block::splat(b'[' ^ b'{');
+    are(block, b'"') | are(braced, b'{') | are(braced, b'}')
 }
 
 /// What grows, for tests of its bounds.
