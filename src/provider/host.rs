@@ -34,11 +34,8 @@ impl<'a> Host<'a> {
 
     /// What is known of the host.
     pub(super) fn known(self) -> &'static Known {
-        KNOWN.iter().find(|known| known.is(self.name)).unwrap_or(if self.is_loopback() {
-            &LOOPBACK
-        } else {
-            &UNKNOWN
-        })
+        let known = KNOWN.iter().find(|known| known.is(self.name));
+        known.unwrap_or_else(|| if self.is_loopback() { &LOOPBACK } else { &UNKNOWN })
     }
 
     fn is_loopback(self) -> bool {
@@ -86,7 +83,7 @@ impl Known {
             let start = host.len().saturating_sub(self.name.len());
             start > 0 && host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(self.name))
         } else {
-            host.eq_ignore_ascii_case(self.name)
+            host == self.name || host.eq_ignore_ascii_case(self.name)
         }
     }
 }
