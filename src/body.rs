@@ -41,8 +41,8 @@ pin_project! {
         inner: B,
         watch: Watch,
         meter: Option<M>,
-        // trailers or an error that must wait for bytes still to be given out
-        last: Option<Result<Frame<Bytes>, B::Error>>,
+        // trailers or an error that must wait for bytes still to be given out; few have any
+        last: Option<Box<Result<Frame<Bytes>, B::Error>>>,
         has_ended: bool,
     }
 
@@ -64,7 +64,7 @@ pin_project! {
     }
 }
 
-/// How a response is to be read. What reads it is large, and made where it stays.
+/// How a response is to be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mode {
     /// Not at all, as one that is compressed; the meter learns only how it ended.
@@ -80,13 +80,18 @@ pub(crate) enum Mode {
     },
 }
 
-/// A [`Mode`] at work.
+/// A [`Mode`] at work. What reads is boxed, because it is large and a response is moved
+/// a few times on its way to the caller.
 #[derive(Debug)]
 enum Watch {
     Nothing,
-    Json(Observer),
-    Events(Events),
-    Hidden(Screen),
+    /// A document before its first frame, which is mostly the only one. It is then read
+    /// on the spot.
+    Json(Format),
+    /// A document in pieces.
+    Pieces(Box<Observer>),
+    Events(Box<Events>),
+    Hidden(Box<Screen>),
 }
 
 impl<B, M> MeteredBody<B, M>
@@ -99,10 +104,13 @@ where
     pub(crate) fn new(body: B, mode: Mode, meter: Option<M>) -> Self {
         let watch = match mode {
             Mode::Unobserved => Watch::Nothing,
-            Mode::Json(format) => Watch::Json(format.observer()),
-            Mode::Sse { format, hide: false } => Watch::Events(Events::new(format.observer())),
-            Mode::Sse { format, hide: true } => {
-                Watch::Hidden(Screen::new(Events::new(format.observer())))
+            Mode::Json(format) => Watch::Json(format),
+            Mode::Sse { format, hide } => {
+                let events = Events::new(format.observer());
+                match hide {
+                    false => Watch::Events(Box::new(events)),
+                    true => Watch::Hidden(Box::new(Screen::new(events))),
+                }
             }
         };
         let mut metered = Self { inner: body, watch, meter, last: None, has_ended: false };
@@ -131,7 +139,7 @@ where
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             if let Some(last) = this.last.take() {
-                return Poll::Ready(Some(last));
+                return Poll::Ready(Some(*last));
             }
             if *this.has_ended {
                 return Poll::Ready(None);
@@ -143,18 +151,18 @@ where
             };
             match result.map(Frame::into_data) {
                 Ok(Ok(bytes)) => {
-                    let passing = this.watch.read(bytes, this.meter);
-                    if this.inner.is_end_stream() {
-                        // a caller may not poll again
-                        this.watch.complete(this.meter);
-                    }
+                    // a caller may not poll again
+                    let passing = match this.inner.is_end_stream() {
+                        true => this.watch.read_last(bytes, this.meter),
+                        false => this.watch.read(bytes, this.meter),
+                    };
                     if let Some(bytes) = passing {
                         return Poll::Ready(Some(Ok(Frame::data(bytes))));
                     }
                 }
                 Ok(Err(trailers)) => {
                     this.watch.complete(this.meter);
-                    *this.last = Some(Ok(trailers));
+                    *this.last = Some(Box::new(Ok(trailers)));
                 }
                 Err(error) => {
                     *this.has_ended = true;
@@ -162,7 +170,7 @@ where
                     if let Some(meter) = this.meter.take() {
                         meter.fail(this.watch.told());
                     }
-                    *this.last = Some(Err(error));
+                    *this.last = Some(Box::new(Err(error)));
                 }
             }
         }
@@ -194,7 +202,13 @@ impl Watch {
         watching.alive();
         let passing = match self {
             Self::Nothing => Some(bytes),
-            Self::Json(observer) => {
+            Self::Json(format) => {
+                let mut observer = Box::new(format.observer());
+                observer.feed(&bytes);
+                *self = Self::Pieces(observer);
+                Some(bytes)
+            }
+            Self::Pieces(observer) => {
                 observer.feed(&bytes);
                 Some(bytes)
             }
@@ -208,6 +222,22 @@ impl Watch {
             }
         };
         self.listen(meter);
+        passing
+    }
+
+    /// The same for a frame with which the body ends well.
+    fn read_last(&mut self, bytes: Bytes, meter: &mut Option<impl Meter>) -> Option<Bytes> {
+        if let Self::Json(format) = *self
+            && let Some(meter) = meter.take()
+        {
+            let mut observer = format.observer();
+            observer.feed(&bytes);
+            observer.end_document();
+            meter.complete(observer.observed());
+            return Some(bytes);
+        }
+        let passing = self.read(bytes, meter);
+        self.complete(meter);
         passing
     }
 
@@ -225,8 +255,8 @@ impl Watch {
     /// The body has ended. May be called again; then it changes nothing.
     fn finish(&mut self, meter: &mut Option<impl Meter>) {
         match self {
-            Self::Nothing => return,
-            Self::Json(observer) => observer.end_document(),
+            Self::Nothing | Self::Json(_) => return,
+            Self::Pieces(observer) => observer.end_document(),
             Self::Events(events) => {
                 events.finish();
             }
@@ -258,8 +288,8 @@ impl Watch {
     fn told(&self) -> &Observed {
         const NOTHING: &Observed = &Observed::nothing();
         match self {
-            Self::Nothing => NOTHING,
-            Self::Json(observer) => observer.observed(),
+            Self::Nothing | Self::Json(_) => NOTHING,
+            Self::Pieces(observer) => observer.observed(),
             Self::Events(events) => events.observed(),
             Self::Hidden(screen) => screen.observed(),
         }

@@ -61,6 +61,7 @@ pub mod design {}
 pub mod events {}
 
 // ground: words
+mod blocks;
 #[cfg(feature = "reqwest")]
 mod by_http;
 mod call;

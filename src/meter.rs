@@ -8,7 +8,7 @@ use crate::provider::Observed;
 /// [`abandon`](Self::abandon) is called, once, with what the response has told.
 pub trait Meter {
     /// A frame came: the response is alive, and its deadline may move. Called for
-    /// every frame, so it should be cheap.
+    /// every frame that does not settle the call, so it should be cheap.
     fn alive(&mut self);
 
     /// The response ended well, or said that it is complete.

@@ -82,9 +82,12 @@ where
                 let Some(Bodiless { request, endpoint, uri, labels }) = call.take() else {
                     return Poll::Pending;
                 };
+                if let Err(error) = read {
+                    return Poll::Ready(Err(error.into()));
+                }
                 let (body, uri) = (collected.take(), uri.map(|uri| *uri));
-                let intake = Intake::Call { endpoint, uri, body, request, labels };
-                Poll::Ready(read.map(|()| intake).map_err(Error::from))
+                // An intake is large, and is to be written where it is going.
+                Poll::Ready(Ok(Intake::Call { endpoint, uri, body, request, labels }))
             }
         }
     }

@@ -48,6 +48,7 @@ enum Slot {
 
 impl Kept {
     /// Room for what is wanted.
+    #[inline(always)]
     pub(super) fn new(wanted: &'static [Wanted]) -> Self {
         let slots = SmallVec::from_elem(Slot::Absent, wanted.len());
         Self { wanted, slots, bytes: SmallVec::new(), open: None }

@@ -43,11 +43,16 @@ pub(super) enum Role {
 impl Role {
     /// Of a key as `written` between its quotes, in the root object or `within` one
     /// that was entered.
-    pub(super) fn of(written: &[u8], within: Option<&str>, wanted: &[Wanted]) -> Self {
+    pub(super) fn of(
+        written: &[u8],
+        has_escape: bool,
+        within: Option<&str>,
+        wanted: &[Wanted],
+    ) -> Self {
         if written.len() > LONGEST_KEY {
             return Self::Skip;
         }
-        if memchr::memchr(b'\\', written).is_none() {
+        if !has_escape {
             return Self::of_text(written, within, wanted);
         }
         let quoted = [b"\"", written, b"\""].concat();

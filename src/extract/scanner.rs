@@ -7,6 +7,7 @@ use super::{
     keep::Kept,
     keys::{LONGEST_KEY, Role},
 };
+use crate::blocks::{self, Block, are};
 
 /// A scanner that is fed a document in pieces; see the [module](super).
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Extractor {
     place: Place,
     /// The beginning of a key that a piece cut in two.
     key: Vec<u8>,
+    key_has_escape: bool,
     role: Role,
     /// Open brackets of the value being passed.
     depth: u64,
@@ -63,6 +65,7 @@ enum State {
 
 impl Extractor {
     /// A scanner for the values in `wanted`.
+    #[inline(always)]
     pub(crate) fn new(wanted: &'static [Wanted]) -> Self {
         Self {
             wanted,
@@ -70,6 +73,7 @@ impl Extractor {
             state: State::Start,
             place: Place::Root,
             key: Vec::new(),
+            key_has_escape: false,
             role: Role::Skip,
             depth: 0,
             in_string: false,
@@ -105,11 +109,11 @@ impl Extractor {
         while let Some(&first) = rest.first() {
             let read = match self.state {
                 State::Start => self.start(first),
-                State::BeforeKey => self.before_key(first),
+                State::BeforeKey => self.before_key(first, rest),
                 State::BeforeItem => self.before_item(first),
                 State::Key => self.key(rest),
                 State::Colon => self.colon(first),
-                State::BeforeValue => self.before_value(first),
+                State::BeforeValue => self.before_value(first, rest),
                 State::Scalar => self.scalar(rest),
                 State::Nested => self.nested(rest),
                 State::Whole => break,
@@ -122,7 +126,8 @@ impl Extractor {
 }
 
 /// One step per state: reads from the front of `rest`, says how many bytes. A step
-/// that reads none goes on to a state that does.
+/// that reads none goes on to a state that does. Where the next step is nearly always
+/// the same and its bytes are there, it is taken at once.
 impl Extractor {
     fn start(&mut self, first: u8) -> usize {
         match first {
@@ -135,12 +140,14 @@ impl Extractor {
         1
     }
 
-    fn before_key(&mut self, first: u8) -> usize {
+    fn before_key(&mut self, first: u8, rest: &[u8]) -> usize {
         match first {
             b'"' => {
                 self.key.clear();
+                self.key_has_escape = false;
                 self.in_string = true;
                 self.state = State::Key;
+                return 1 + self.key(&rest[1..]);
             }
             b'}' => match self.place {
                 Place::Object(_) => self.place = Place::Root,
@@ -191,6 +198,10 @@ impl Extractor {
             self.remember_key(written);
             self.role_of(&self.key)
         };
+        if rest.get(read) == Some(&b':') {
+            self.state = State::BeforeValue;
+            return read + 1;
+        }
         self.state = State::Colon;
         read
     }
@@ -204,7 +215,7 @@ impl Extractor {
         1
     }
 
-    fn before_value(&mut self, first: u8) -> usize {
+    fn before_value(&mut self, first: u8, rest: &[u8]) -> usize {
         if is_space(first) {
             return 1;
         }
@@ -227,9 +238,13 @@ impl Extractor {
             _ => {}
         }
         self.depth = 0;
-        self.state =
-            if matches!(first, b'"' | b'{' | b'[') { State::Nested } else { State::Scalar };
-        0
+        if matches!(first, b'"' | b'{' | b'[') {
+            self.state = State::Nested;
+            self.nested(rest)
+        } else {
+            self.state = State::Scalar;
+            self.scalar(rest)
+        }
     }
 
     fn scalar(&mut self, rest: &[u8]) -> usize {
@@ -252,16 +267,14 @@ impl Extractor {
                     break !self.in_string;
                 }
             }
-            let Some(skipped) = rest[at..].iter().position(|byte| is_structure(*byte)) else {
-                at = rest.len();
-                break false;
-            };
-            at += skipped + 1;
-            match rest[at - 1] {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
-                _ => self.depth = self.depth.saturating_sub(1),
+            at = blocks::find(rest, at, structure);
+            match rest.get(at) {
+                None => break false,
+                Some(b'"') => self.in_string = true,
+                Some(b'{' | b'[') => self.depth = self.depth.saturating_add(1),
+                Some(_) => self.depth = self.depth.saturating_sub(1),
             }
+            at += 1;
             if self.depth == 0 && !self.in_string {
                 break true;
             }
@@ -274,6 +287,7 @@ impl Extractor {
     }
 
     /// Reads on in a string, up to and with its closing quote.
+    #[inline]
     fn string(&mut self, rest: &[u8]) -> usize {
         let mut at = 0;
         loop {
@@ -284,15 +298,16 @@ impl Extractor {
                 at += 1;
                 self.escaped = false;
             }
-            let Some(skipped) = memchr2(b'"', b'\\', &rest[at..]) else {
+            let Some(found) = quote_or_escape(rest, at) else {
                 return rest.len();
             };
-            at += skipped + 1;
-            if rest[at - 1] == b'"' {
+            at = found + 1;
+            if rest[found] == b'"' {
                 self.in_string = false;
                 return at;
             }
             self.escaped = true;
+            self.key_has_escape = true; // means nothing outside of keys
         }
     }
 
@@ -307,7 +322,7 @@ impl Extractor {
             Place::Root | Place::Array(_) => None,
             Place::Object(key) | Place::Item(key) => Some(key),
         };
-        Role::of(written, within, self.wanted)
+        Role::of(written, self.key_has_escape, within, self.wanted)
     }
 
     fn end_value(&mut self) {
@@ -323,8 +338,19 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-fn is_structure(byte: u8) -> bool {
-    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']')
+/// Where the next quote or backslash is. Most strings are short, the others long.
+#[inline(always)]
+fn quote_or_escape(bytes: &[u8], from: usize) -> Option<usize> {
+    let near = blocks::find_near(bytes, from, |block| are(block, b'"') | are(block, b'\\'));
+    near.or_else(|| memchr2(b'"', b'\\', &bytes[from..]).map(|at| from + at))
+}
+
+/// Marks what matters outside of strings: quotes, braces and brackets.
+#[inline(always)]
+fn structure(block: Block) -> Block {
+    // Brackets differ from braces by one bit, and nothing else does by that bit.
+    let braced = block | Block::splat(b'[' ^ b'{');
+    are(block, b'"') | are(braced, b'{') | are(braced, b'}')
 }
 
 /// What grows, for tests of its bounds.

@@ -2,16 +2,28 @@
 
 use std::borrow::Cow;
 
-/// A string as it is written, and how long it is once read.
+use crate::blocks::{self, Block, are};
+
+/// A string of a body, and how long it is once read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
-    raw: &'a str,
+    // Cut out when it is looked at, since most strings are only counted.
+    body: &'a str,
+    from: usize,
+    end: usize,
     len: usize,
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(raw: &'a str, len: usize) -> Self {
-        Self { raw, len }
+    /// Between two quotes, and shorter by so many bytes once unescaped.
+    #[inline(always)]
+    pub(super) fn new(body: &'a str, from: usize, end: usize, shrinks: usize) -> Self {
+        Self { body, from, end, len: end - from - shrinks }
+    }
+
+    /// As it is written.
+    fn raw(&self) -> &'a str {
+        self.body.get(self.from..self.end).unwrap_or_default()
     }
 
     /// Bytes of the string once unescaped.
@@ -21,20 +33,22 @@ impl<'a> Text<'a> {
 
     /// The string; allocates only if it contains an escape.
     pub(crate) fn read(&self) -> Cow<'a, str> {
-        if self.is_plain() { Cow::Borrowed(self.raw) } else { Cow::Owned(self.unescaped()) }
+        if self.is_plain() { Cow::Borrowed(self.raw()) } else { Cow::Owned(self.unescaped()) }
     }
 
     /// Whether the string, once unescaped, is this one.
+    #[inline(always)] // which leaves the comparison of two lengths, mostly
     pub(crate) fn is(&self, other: &str) -> bool {
-        self.len == other.len() && (self.raw == other || (!self.is_plain() && self.read() == other))
+        self.len == other.len()
+            && (self.raw() == other || (!self.is_plain() && self.read() == other))
     }
 
     /// Whether the string begins so, in capitals or small letters.
     pub(crate) fn starts_with(&self, prefix: &str) -> bool {
-        let mut at = 0;
+        let (raw, mut at) = (self.raw().as_bytes(), 0);
         prefix.bytes().all(|expected| {
-            let (character, next) = match self.raw.as_bytes().get(at) {
-                Some(b'\\') => escape(self.raw.as_bytes(), at).unwrap_or(('\0', at)),
+            let (character, next) = match raw.get(at) {
+                Some(b'\\') => escape(raw, at).unwrap_or(('\0', at)),
                 byte => (byte.copied().map_or('\0', char::from), at + 1),
             };
             at = next;
@@ -44,12 +58,12 @@ impl<'a> Text<'a> {
 
     // Every escape is written longer than what it stands for.
     fn is_plain(&self) -> bool {
-        self.len == self.raw.len()
+        self.len == self.end - self.from
     }
 
     fn unescaped(&self) -> String {
         let mut out = String::with_capacity(self.len);
-        let mut rest = self.raw;
+        let mut rest = self.raw();
         while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
             // The walker let only whole escapes pass, so this always is one.
             let Ok((character, next)) = escape(rest.as_bytes(), at) else { break };
@@ -67,11 +81,19 @@ pub(super) type Fault = (&'static str, usize);
 
 /// Finds the end of a string whose first byte is at `from`: the offset of the
 /// closing quote, and by how much the string shrinks once unescaped.
-#[inline(always)]
+#[inline(always)] // as far as keys and short values go
 pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
+    match blocks::find_near(bytes, from, special) {
+        Some(at) if bytes.get(at) == Some(&b'"') => Ok((at, 0)),
+        _ => end_of_long(bytes, from),
+    }
+}
+
+#[inline(never)]
+fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);
     loop {
-        at = special(bytes, at);
+        at = blocks::find(bytes, at, special);
         match bytes.get(at) {
             Some(b'"') => return Ok((at, shrinks)),
             Some(b'\\') => {
@@ -86,6 +108,7 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
 }
 
 /// The character of the escape at `at`, and the offset behind it.
+#[inline(always)]
 fn escape(bytes: &[u8], at: usize) -> Result<(char, usize), Fault> {
     let character = match bytes.get(at + 1) {
         Some(b'n') => '\n',
@@ -102,6 +125,7 @@ fn escape(bytes: &[u8], at: usize) -> Result<(char, usize), Fault> {
     Ok((character, at + 2))
 }
 
+#[inline(never)] // the long way of few
 fn unicode(bytes: &[u8], at: usize) -> Result<(char, usize), Fault> {
     let first = hex(bytes, at)?;
     if let Some(character) = char::from_u32(first) {
@@ -128,61 +152,11 @@ fn hex(bytes: &[u8], at: usize) -> Result<u32, Fault> {
     })
 }
 
-/// The offset of the first quote, backslash or control character from `at` on.
-#[inline]
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    // Keys and short values end within two words; long ones are worth wide steps.
-    for _ in 0..2 {
-        match word(bytes, at) {
-            Some(0) => at += 8,
-            Some(hits) => return at + first(hits),
-            None => return one_by_one(bytes, at),
-        }
-    }
-    let (wide, _) = bytes.get(at..).unwrap_or_default().as_chunks::<32>();
-    for chunk in wide {
-        if chunk.iter().fold(false, |any, byte| any | is_special(*byte)) {
-            break;
-        }
-        at += 32;
-    }
-    loop {
-        match word(bytes, at) {
-            Some(0) => at += 8,
-            Some(hits) => return at + first(hits),
-            None => return one_by_one(bytes, at),
-        }
-    }
-}
-
-fn one_by_one(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
-}
-
-fn is_special(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
-}
-
-/// The top bit of each special byte among the eight at `at`; `None` near the end.
-///
-/// A borrow can mark a byte above a special one by mistake, never one below it, so
-/// the lowest mark is right.
-#[inline]
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    const ONES: u64 = u64::MAX / 0xFF;
-    let eight = bytes.get(at..)?.first_chunk::<8>()?;
-    let word = u64::from_le_bytes(*eight);
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    Some((zero(quote) | zero(slash) | control) & (ONES * 0x80))
-}
-
-#[inline]
-fn first(hits: u64) -> usize {
-    (hits.trailing_zeros() / 8) as usize
+/// Marks the bytes that cannot simply stand in a string.
+#[inline(always)]
+fn special(block: Block) -> Block {
+    let last_control = Block::splat(0x1F);
+    are(block, b'"') | are(block, b'\\') | block.max(last_control).simd_eq(last_control)
 }
 
 #[cfg(test)]
@@ -214,7 +188,7 @@ mod tests {
         ] {
             let quoted = format!("\"{raw}\"");
             let (at, shrinks) = end(quoted.as_bytes(), 1).unwrap();
-            let text = Text::new(&quoted[1..at], at - 1 - shrinks);
+            let text = Text::new(&quoted, 1, at, shrinks);
             let expected: String = serde_json::from_str(&quoted).unwrap();
             assert_eq!((text.read().as_ref(), text.len()), (expected.as_str(), expected.len()));
             assert!(text.is(&expected) && !text.is("modem"));

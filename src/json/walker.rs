@@ -50,17 +50,20 @@ pub(crate) struct Walker<'a> {
     at: usize,
     start: usize,
     depth: usize,
-    // Bit n: whether the nest at depth n is an object.
+    // Whether the nests are objects, a bit each, the lowest for the innermost.
     objects: u128,
     next: Next,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
+    /// A value.
     Value,
-    ItemOrClose,
-    MemberOrClose,
-    CommaOrClose,
+    /// The first member or item of the innermost nest, or its end.
+    First,
+    /// A comma and another one, or the end.
+    Comma,
+    /// Nothing.
     Nothing,
 }
 
@@ -105,11 +108,13 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The key of the next member of the innermost object, `None` at its end.
+    /// The key of the next member of the innermost nest, an object, `None` at its end.
+    #[inline(always)]
     pub(crate) fn key(&mut self) -> Result<Option<Text<'a>>, Unreadable> {
-        match self.token()? {
-            Token::Key(key) => Ok(Some(key)),
-            _ => Ok(None),
+        debug_assert!(self.in_object(), "only objects have keys");
+        match self.member_or_close() {
+            Ok(key) => Ok(key),
+            Err(fault) => Err(not_json_or_deep(fault)),
         }
     }
 
@@ -134,69 +139,105 @@ impl<'a> Walker<'a> {
     /// Checks that nothing but white space follows.
     pub(crate) fn finish(mut self) -> Result<(), Unreadable> {
         self.white();
-        match (self.next, self.peek()) {
-            (Next::Nothing, None) => Ok(()),
-            (Next::Nothing, Some(_)) => Err(not_json(("bytes behind the end", self.at))),
+        match (self.next, self.at == self.text.len()) {
+            (Next::Nothing, true) => Ok(()),
+            (Next::Nothing, false) => Err(not_json(("bytes behind the end", self.at))),
             _ => Err(not_json(("the end in the middle", self.at))),
         }
     }
 
     #[inline(always)]
     fn step(&mut self) -> Result<Token<'a>, Fault> {
-        self.white();
-        self.start = self.at;
-        match (self.next, self.peek()) {
-            (Next::Nothing, _) => Err(("bytes behind the end", self.at)),
-            (_, None) => Err(("the end in the middle", self.at)),
-            (Next::Value, _) => self.value(),
-            (Next::MemberOrClose, Some(b'}')) | (Next::ItemOrClose, Some(b']')) => Ok(self.close()),
-            (Next::MemberOrClose, _) => self.member(),
-            (Next::ItemOrClose, _) => self.value(),
-            (Next::CommaOrClose, Some(b',')) => {
-                self.at += 1;
-                self.white();
-                self.start = self.at;
-                if self.in_object() { self.member() } else { self.value() }
-            }
-            (Next::CommaOrClose, Some(b'}')) if self.in_object() => Ok(self.close()),
-            (Next::CommaOrClose, Some(b']')) if !self.in_object() => Ok(self.close()),
-            (Next::CommaOrClose, _) => Err(("no comma and no end", self.at)),
+        if self.next == Next::Value {
+            let first = self.begin();
+            return self.value(first);
         }
+        if self.in_object() {
+            return self.member_or_close().map(|key| key.map_or(Token::Close, Token::Key));
+        }
+        self.item_or_close()
     }
 
     #[inline(always)]
-    fn member(&mut self) -> Result<Token<'a>, Fault> {
-        if self.peek() != Some(b'"') {
-            return Err(("no key", self.at));
+    fn member_or_close(&mut self) -> Result<Option<Text<'a>>, Fault> {
+        let mut first = self.begin();
+        match (self.next, first) {
+            (Next::First | Next::Comma, b'}') => {
+                self.close();
+                return Ok(None);
+            }
+            (Next::First, _) => {}
+            (Next::Comma, b',') => first = self.begin_behind(),
+            _ => return self.fault("no comma and no end"),
+        }
+        if first != b'"' {
+            return self.fault("no key");
         }
         let key = self.string()?;
         let end = self.at;
-        self.white();
-        if self.peek() != Some(b':') {
+        if self.white() != b':' {
             return Err(("no colon", end));
         }
         self.at += 1;
         self.next = Next::Value;
-        Ok(Token::Key(key))
+        Ok(Some(key))
     }
 
     #[inline(always)]
-    fn value(&mut self) -> Result<Token<'a>, Fault> {
-        let token = match self.peek() {
-            Some(b'"') => Token::Str(self.string()?),
-            Some(b'{') => return self.open(Nest::Object),
-            Some(b'[') => return self.open(Nest::Array),
-            Some(b't') => self.word("true", Token::Bool(true))?,
-            Some(b'f') => self.word("false", Token::Bool(false))?,
-            Some(b'n') => self.word("null", Token::Null)?,
-            Some(b'-' | b'0'..=b'9') => {
-                self.at = number::end(self.text.as_bytes(), self.start)?;
-                Token::Number(self.text.get(self.start..self.at).unwrap_or_default())
+    fn item_or_close(&mut self) -> Result<Token<'a>, Fault> {
+        let mut first = self.begin();
+        match (self.next, first) {
+            (Next::First | Next::Comma, b']') => {
+                self.close();
+                return Ok(Token::Close);
             }
-            _ => return Err(("no value", self.at)),
+            (Next::First, _) => {}
+            (Next::Comma, b',') => first = self.begin_behind(),
+            (Next::Comma, _) => return self.fault("no comma and no end"),
+            _ => return Err(("bytes behind the end", self.at)),
+        }
+        self.value(first)
+    }
+
+    /// Goes to where the next token begins: its first byte.
+    #[inline(always)]
+    fn begin(&mut self) -> u8 {
+        let byte = self.white();
+        self.start = self.at;
+        byte
+    }
+
+    /// The same behind the byte that is next.
+    #[inline(always)]
+    fn begin_behind(&mut self) -> u8 {
+        self.at += 1;
+        self.begin()
+    }
+
+    #[inline(always)]
+    fn value(&mut self, first: u8) -> Result<Token<'a>, Fault> {
+        let token = match first {
+            b'"' => Token::Str(self.string()?),
+            b'{' => return self.open(Nest::Object),
+            b'[' => return self.open(Nest::Array),
+            _ => self.plain(first)?,
         };
         self.next = self.after_value();
         Ok(token)
+    }
+
+    /// A value that is neither a string nor holds others.
+    fn plain(&mut self, first: u8) -> Result<Token<'a>, Fault> {
+        match first {
+            b't' => self.word("true", Token::Bool(true)),
+            b'f' => self.word("false", Token::Bool(false)),
+            b'n' => self.word("null", Token::Null),
+            b'-' | b'0'..=b'9' => {
+                self.at = number::end(self.text.as_bytes(), self.start)?;
+                Ok(Token::Number(self.text.get(self.start..self.at).unwrap_or_default()))
+            }
+            _ => self.fault("no value"),
+        }
     }
 
     fn word(&mut self, word: &'static str, token: Token<'a>) -> Result<Token<'a>, Fault> {
@@ -213,57 +254,57 @@ impl<'a> Walker<'a> {
         let from = self.at + 1;
         let (end, shrinks) = text::end(self.text.as_bytes(), from)?;
         self.at = end + 1;
-        Ok(Text::new(self.text.get(from..end).unwrap_or_default(), end - from - shrinks))
+        Ok(Text::new(self.text, from, end, shrinks))
     }
 
+    #[inline(always)]
     fn open(&mut self, nest: Nest) -> Result<Token<'a>, Fault> {
         if self.depth == Self::MOST_DEPTH {
             return Err((TOO_DEEP, self.at));
         }
         self.at += 1;
         self.depth += 1;
-        let bit = 1 << self.depth;
-        match nest {
-            Nest::Object => {
-                self.objects |= bit;
-                self.next = Next::MemberOrClose;
-            }
-            Nest::Array => {
-                self.objects &= !bit;
-                self.next = Next::ItemOrClose;
-            }
-        }
+        self.objects <<= 1;
+        self.objects |= u128::from(nest == Nest::Object);
+        self.next = Next::First;
         Ok(Token::Open(nest))
     }
 
-    #[inline]
-    fn close(&mut self) -> Token<'a> {
+    #[inline(always)]
+    fn close(&mut self) {
         self.at += 1;
         self.depth = self.depth.saturating_sub(1);
+        self.objects >>= 1;
         self.next = self.after_value();
-        Token::Close
     }
 
-    #[inline]
+    #[inline(always)]
     fn after_value(&self) -> Next {
-        if self.depth == 0 { Next::Nothing } else { Next::CommaOrClose }
+        if self.depth == 0 { Next::Nothing } else { Next::Comma }
     }
 
-    #[inline]
+    #[inline(always)]
     fn in_object(&self) -> bool {
-        self.objects >> self.depth & 1 == 1
+        self.objects & 1 == 1
     }
 
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    #[inline]
-    fn white(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
+    /// Passes over white space, to the byte behind it; a zero, which no token begins
+    /// with, stands for the end.
+    #[inline(always)]
+    fn white(&mut self) -> u8 {
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                byte => return byte.copied().unwrap_or(0),
+            }
         }
+    }
+
+    /// What is wrong with the byte that is next, or that there is none.
+    #[cold]
+    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
+        let is_end = self.at == self.text.len();
+        Err((if is_end { "the end in the middle" } else { what }, self.at))
     }
 }
 

@@ -12,7 +12,7 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::observe::{Dialect, EventKind, Memory, Observed};
+use super::observe::{self, Dialect, EventKind, Memory, Observed};
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
     usage::Usage,
@@ -71,7 +71,7 @@ fn tell(usage: Found<'_>, observed: &mut Observed, memory: &mut Memory) -> bool 
     let wire = match usage {
         Found::Absent | Found::Value(b"null") => return false,
         Found::Unusable => None,
-        Found::Value(raw) => serde_json::from_slice::<Wire>(raw).ok(),
+        Found::Value(raw) => observe::json::<Wire>(raw),
     };
     let Some(wire) = wire else {
         observed.tell_usage(None);

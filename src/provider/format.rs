@@ -38,6 +38,7 @@ pub enum Format {
 
 impl Format {
     /// What reads a response in this format.
+    #[inline(always)]
     pub(crate) fn observer(self) -> Observer {
         match self {
             Self::OpenAiChat | Self::OpenAiCompletions => Observer::openai_chat(),

@@ -14,7 +14,7 @@ mod wire;
 use smol_str::{SmolStr, StrExt};
 
 use self::wire::{Code, Grounding, Wire};
-use super::observe::{Dialect, EventKind, Memory, Observed};
+use super::observe::{self, Dialect, EventKind, Memory, Observed};
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
     usage::Usage,
@@ -75,7 +75,7 @@ fn searches(grounding: Found<'_>, memory: &mut Memory) -> bool {
     let queries = match grounding {
         Found::Absent | Found::Value(b"null") => return false,
         Found::Unusable => None,
-        Found::Value(raw) => serde_json::from_slice::<Grounding>(raw).ok(),
+        Found::Value(raw) => observe::json::<Grounding>(raw),
     };
     match queries.and_then(|grounding| grounding.web_search_queries) {
         Some(queries) => {
@@ -92,9 +92,9 @@ fn tell(usage: Found<'_>, is_grounded: bool, observed: &mut Observed, memory: &m
     let wire = match usage {
         Found::Absent | Found::Value(b"null") => None,
         Found::Unusable => return observed.tell_usage(None),
-        Found::Value(raw) => match serde_json::from_slice::<Wire>(raw) {
-            Ok(wire) => Some(wire),
-            Err(_) => return observed.tell_usage(None),
+        Found::Value(raw) => match observe::json::<Wire>(raw) {
+            None => return observed.tell_usage(None),
+            wire => wire,
         },
     };
     let tells = wire.is_some();

@@ -20,12 +20,12 @@ impl<'a> Host<'a> {
             None => headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
         };
         // What stands before an `@` is a name and a password.
-        Self::parse(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+        Self::parse(split_last(authority, b'@').map_or(authority, |(_, host)| host))
     }
 
     /// A host as it is written, as `localhost:11434` or `[::1]`.
     pub(super) fn parse(authority: &'a str) -> Self {
-        let (name, port) = match authority.rsplit_once(':') {
+        let (name, port) = match split_last(authority, b':') {
             Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
             _ => (authority, None),
         };
@@ -34,11 +34,8 @@ impl<'a> Host<'a> {
 
     /// What is known of the host.
     pub(super) fn known(self) -> &'static Known {
-        KNOWN.iter().find(|known| known.is(self.name)).unwrap_or(if self.is_loopback() {
-            &LOOPBACK
-        } else {
-            &UNKNOWN
-        })
+        let known = KNOWN.iter().find(|known| known.is(self.name));
+        known.unwrap_or_else(|| if self.is_loopback() { &LOOPBACK } else { &UNKNOWN })
     }
 
     fn is_loopback(self) -> bool {
@@ -46,6 +43,12 @@ impl<'a> Host<'a> {
         self.name.eq_ignore_ascii_case("localhost")
             || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     }
+}
+
+/// As `rsplit_once`, without its preparations: hosts are short.
+fn split_last(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().rposition(|other| other == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// What is known of a host that speaks OpenAI's format, and maybe others.
@@ -80,7 +83,7 @@ impl Known {
             let start = host.len().saturating_sub(self.name.len());
             start > 0 && host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(self.name))
         } else {
-            host.eq_ignore_ascii_case(self.name)
+            host == self.name || host.eq_ignore_ascii_case(self.name)
         }
     }
 }

@@ -4,6 +4,7 @@
 //! one, and keeps what was told last. How a format writes it down is a [`Dialect`]:
 //! which values to take, and a function that reads them. One format is one file.
 
+use serde::Deserialize;
 use smol_str::SmolStr;
 
 use super::{list::List, openai::chat_usage};
@@ -108,20 +109,24 @@ pub(crate) struct Observer {
 
 impl Observer {
     /// For OpenAI's chat completions and what is compatible with them.
+    #[inline(always)]
     pub(crate) fn openai_chat() -> Self {
         Self::new(&chat_usage::DIALECT)
     }
 
     /// For what is written in this dialect.
+    #[inline(always)]
     pub(super) fn new(dialect: &'static Dialect) -> Self {
         Self::starting_as(List::Single, dialect)
     }
 
     /// For what is written in this dialect and may come as an array of parts.
+    #[inline(always)]
     pub(super) fn of_parts(dialect: &'static Dialect) -> Self {
         Self::starting_as(List::Unknown, dialect)
     }
 
+    #[inline(always)]
     fn starting_as(list: List, dialect: &'static Dialect) -> Self {
         Self {
             dialect,
@@ -293,11 +298,18 @@ fn replace(text: &mut Option<SmolStr>, told: Found<'_>) {
     if written.is_empty() || text.as_ref().is_some_and(|text| text.as_bytes() == written) {
         return;
     }
-    if let Ok(new) = serde_json::from_slice::<SmolStr>(raw)
-        && !new.is_empty()
-    {
-        *text = Some(new);
+    let is_plain = written.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
+    match std::str::from_utf8(written) {
+        Ok(plain) if is_plain => *text = Some(plain.into()),
+        _ => *text = json::<SmolStr>(raw).filter(|new| !new.is_empty()).or(text.take()),
     }
+}
+
+/// Reads a value that was taken, if it can be read.
+pub(super) fn json<'a, T: Deserialize<'a>>(written: &'a [u8]) -> Option<T> {
+    // All of it at once, which is quicker than one string after the other.
+    let text = simdutf8::basic::from_utf8(written).ok()?;
+    serde_json::from_str(text).ok()
 }
 
 fn replace_name(name: &mut Option<SmolStr>, told: &str) -> bool {

@@ -96,9 +96,10 @@ fn google(before: &str, name: &str, method: &str) -> Kind {
 
 /// The name in `/deployments/{name}/…`, if the path has one.
 pub(super) fn deployment(path: &str) -> Option<&str> {
-    let mut segments = path.split('/').skip_while(|segment| *segment != "deployments");
-    let (_, name, rest) = (segments.next()?, segments.next()?, segments.next());
-    Some(name).filter(|name| !name.is_empty() && rest.is_some())
+    const BEFORE: &[u8] = b"/deployments/";
+    let at = path.as_bytes().windows(BEFORE.len()).position(|part| part == BEFORE)?;
+    let (name, _) = path.get(at + BEFORE.len()..)?.split_once('/')?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Whether what is asked for under this path cannot be given an output maximum.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{Dialect, EventKind, Memory, Observed},
+    provider::observe::{self, Dialect, EventKind, Memory, Observed},
     usage::Usage,
 };
 
@@ -52,11 +52,10 @@ fn tell(usage: Found<'_>, observed: &mut Observed) {
     match usage {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match serde_json::from_slice::<Wire>(raw) {
+        Found::Value(raw) => match observe::json::<Wire>(raw) {
             // a prompt is never empty: some hosts send zeros until they know
-            Ok(wire) if wire.is_zero() => {}
-            Ok(wire) => observed.tell_usage(wire.usage()),
-            Err(_) => observed.tell_usage(None),
+            Some(wire) if wire.is_zero() => {}
+            told => observed.tell_usage(told.and_then(Wire::usage)),
         },
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{Dialect, EventKind, Memory, Observed},
+    provider::observe::{self, Dialect, EventKind, Memory, Observed},
     usage::Usage,
 };
 
@@ -26,11 +26,10 @@ fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind
     match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match serde_json::from_slice::<Wire>(raw) {
+        Found::Value(raw) => match observe::json::<Wire>(raw) {
             // an input is never empty: some hosts send zeros because they do not count
-            Ok(Wire { prompt_tokens: 0, .. }) => {}
-            Ok(wire) => observed.tell_usage(wire.usage()),
-            Err(_) => observed.tell_usage(None),
+            Some(Wire { prompt_tokens: 0, .. }) => {}
+            told => observed.tell_usage(told.and_then(Wire::usage)),
         },
     }
     EventKind::Other

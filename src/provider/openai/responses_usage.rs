@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{Dialect, EventKind, Memory, Observed},
+    provider::observe::{self, Dialect, EventKind, Memory, Observed},
     usage::Usage,
 };
 
@@ -51,12 +51,12 @@ fn tell(raw: &[u8], tools: Found<'_>, observed: &mut Observed) {
     let tools = match tools {
         Found::Absent | Found::Value(b"null") => Some(ToolUsage::default()),
         Found::Unusable => None,
-        Found::Value(raw) => serde_json::from_slice(raw).ok(),
+        Found::Value(raw) => observe::json(raw),
     };
     if tools.as_ref().is_some_and(ToolUsage::tells_searches) {
         observed.tell_searches();
     }
-    let wire = serde_json::from_slice::<Wire>(raw).ok();
+    let wire = observe::json::<Wire>(raw);
     observed.tell_usage(
         wire.and_then(Wire::usage).zip(tools).and_then(|(usage, tools)| tools.add_to(usage)),
     );

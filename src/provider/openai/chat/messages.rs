@@ -1,7 +1,7 @@
 //! Messages: how many, how much text, and which media.
 
 use crate::{
-    json::{Token, Walker},
+    json::{Nest, Token, Walker},
     provider::{
         openai::{
             media::{self, Media},
@@ -11,10 +11,6 @@ use crate::{
     },
     unreadable::Unreadable,
 };
-
-/// Depths below the array of messages.
-const MESSAGE: usize = 1;
-const PART: usize = 3;
 
 /// Reads `messages`; `false` if they are `null`.
 ///
@@ -30,25 +26,53 @@ pub(super) fn read(
     if !value::enter_array(walk, key)? {
         return Ok(false);
     }
+    loop {
+        match walk.token()? {
+            Token::Close => return Ok(true),
+            Token::Open(Nest::Object) => message(walk, prompt)?,
+            Token::Open(Nest::Array) => nested(walk, MESSAGE, false, prompt)?,
+            Token::Str(text) => prompt.input.text_bytes += text.len() as u64,
+            _ => continue,
+        }
+        prompt.input.messages += 1;
+    }
+}
+
+/// Reads the rest of a message.
+fn message(walk: &mut Walker<'_>, prompt: &mut Prompt) -> Result<(), Unreadable> {
+    while let Some(name) = walk.key()? {
+        if name.is("audio") {
+            media::read(walk, Media::Audio, prompt)?;
+            continue;
+        }
+        match walk.token()? {
+            Token::Str(text) => prompt.input.text_bytes += text.len() as u64,
+            Token::Open(_) => nested(walk, MESSAGE + 1, name.is("content"), prompt)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Depths below the array of messages.
+const MESSAGE: usize = 1;
+const PART: usize = 3;
+
+/// Reads the rest of a nest at a depth below the messages.
+fn nested(
+    walk: &mut Walker<'_>,
+    depth: usize,
+    in_content: bool,
+    prompt: &mut Prompt,
+) -> Result<(), Unreadable> {
     let inside = walk.depth();
-    let mut in_content = false;
+    let outside = inside - depth;
     loop {
         let token = walk.token()?;
-        // A message's own keys are at depth 1, those of a part of its content at 3.
-        let depth = walk.depth().saturating_sub(inside);
+        let depth = walk.depth() - outside;
         match token {
-            Token::Close if walk.depth() < inside => return Ok(true),
-            Token::Open(_) if depth == MESSAGE => prompt.input.messages += 1,
-            Token::Str(text) => {
-                prompt.input.messages += u64::from(depth == 0);
-                prompt.input.text_bytes += text.len() as u64;
-            }
-            Token::Key(name) if depth == MESSAGE => {
-                in_content = name.is("content");
-                if name.is("audio") {
-                    media::read(walk, Media::Audio, prompt)?;
-                }
-            }
+            Token::Close if walk.depth() < inside => return Ok(()),
+            Token::Str(text) => prompt.input.text_bytes += text.len() as u64,
             Token::Key(name) if depth == PART && in_content => {
                 if let Some(kind) = Media::of(name) {
                     media::read(walk, kind, prompt)?;

@@ -1,0 +1,81 @@
+//! Searching bytes, a block of sixteen at a time.
+//!
+//! For strings of JSON, most of which end within one or two blocks: too soon for the
+//! functions of `memchr`, which are called and prepare for long ways.
+
+use wide::u8x16;
+
+/// Bytes that are looked at in one step.
+pub(crate) type Block = u8x16;
+
+const BLOCK: usize = 16;
+
+/// The offset of the first byte from `from` on that `marks` fills with ones, or the end.
+#[inline(always)]
+pub(crate) fn find(bytes: &[u8], from: usize, marks: impl Fn(Block) -> Block) -> usize {
+    let mut at = from;
+    loop {
+        match block(bytes, at, &marks) {
+            Some(0) => at += BLOCK,
+            Some(marks) => return at + marks.trailing_zeros() as usize,
+            None => return find_in_rest(bytes, at, marks),
+        }
+    }
+}
+
+/// The same, if it is in the block at `from`, and that is whole.
+#[inline(always)]
+pub(crate) fn find_near(
+    bytes: &[u8],
+    from: usize,
+    marks: impl Fn(Block) -> Block,
+) -> Option<usize> {
+    let marks = block(bytes, from, &marks).filter(|marks| *marks != 0)?;
+    Some(from + marks.trailing_zeros() as usize)
+}
+
+/// A bit for each byte, the lowest for the first; `None` near the end.
+#[inline(always)]
+fn block(bytes: &[u8], at: usize, marks: &impl Fn(Block) -> Block) -> Option<u32> {
+    let block = bytes.get(at..)?.first_chunk::<BLOCK>()?;
+    Some(marks(Block::new(*block)).to_bitmask())
+}
+
+#[cold]
+fn find_in_rest(bytes: &[u8], from: usize, marks: impl Fn(Block) -> Block) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let mut block = [0; BLOCK];
+    for (place, byte) in block.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+    let marks = marks(Block::new(block)).to_bitmask();
+    from + rest.len().min(marks.trailing_zeros() as usize)
+}
+
+/// Marks the bytes that are this one.
+#[inline(always)]
+pub(crate) fn are(block: Block, byte: u8) -> Block {
+    block.simd_eq(Block::splat(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_is_found_at_every_distance() {
+        for length in 0..70 {
+            for at in 0..length {
+                let mut bytes = vec![b'x'; length];
+                bytes[at] = b'!';
+                let is = |block| are(block, b'!');
+                assert_eq!(find(&bytes, 0, is), at);
+                assert_eq!(find(&bytes, at, is), at);
+                assert_eq!(find(&bytes, at + 1, is), length);
+                let is_near = at < BLOCK && length >= BLOCK;
+                assert_eq!(find_near(&bytes, 0, is), is_near.then_some(at));
+            }
+            assert_eq!(find(&vec![0; length], length, |block| are(block, 0)), length);
+        }
+    }
+}
