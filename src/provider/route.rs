@@ -142,7 +142,7 @@ impl Routes {
             None => self.route(kind, host, uri, None),
             Some((_, Instead::Deny)) => Route::Unmeterable("the policy's routes deny this path"),
             Some((place, _)) if place.has_path() && is_devious(path) => {
-                Route::Unmeterable("the path may lead elsewhere than it says")
+                Route::Unmeterable(path::DEVIOUS)
             }
             Some((_, Instead::Free)) => Route::Free,
             Some((place, Instead::Meter(format, provider))) => {
@@ -156,6 +156,9 @@ impl Routes {
         match kind {
             Kind::Free => Route::Free,
             Kind::Unmeterable(why) => Route::Unmeterable(why),
+            Kind::Metered(_) if path::hides_deployment(uri.path()) => {
+                Route::Unmeterable(path::DEVIOUS)
+            }
             Kind::Metered(format) => Route::Metered(self.endpoint(format, host, uri, provider)),
         }
     }

@@ -147,3 +147,15 @@ fn every_known_host_is_one_that_the_book_has_prices_for() {
         assert!(book.entries().any(|entry| *entry.provider() == provider), "{uri}: {provider}");
     }
 }
+
+#[test]
+fn a_deployment_that_may_be_another_is_not_metered() {
+    for path in [
+        "deployments/gpt-4o-mini/../gpt-4o/chat/completions",
+        "Deployments/gpt-4o/chat/completions",
+        "%64eployments/gpt-4o/embeddings",
+    ] {
+        let uri = format!("https://me.openai.azure.com/openai/{path}?api-version=1");
+        assert_eq!(post(&Routes::new(), &uri), Route::Unmeterable(path::DEVIOUS), "{path}");
+    }
+}
