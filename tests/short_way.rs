@@ -102,18 +102,18 @@ fn policy(
     settings: Settings,
     clock: &ManualClock,
     the_long_way: bool,
-) -> Policy {
+) -> (Policy, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::builder().max_scopes(2).build());
+    let kept = Arc::clone(&store);
     let prices = PriceBook::bundled().overlay().model("free", Price::free()).build().unwrap();
     let builder = Policy::builder().clock(clock.clone()).memory_store(store).ephemeral_ok();
     let builder = with_settings(builder.prices(prices), settings);
     let builder = rules.iter().fold(builder, |all, (rule, tight)| with_rule(all, *rule, *tight));
-    match the_long_way {
+    let builder = match the_long_way {
         true => builder.rule(rule_fn("silent", |_: &Call| Verdict::Allow)),
         false => builder,
-    }
-    .build()
-    .unwrap()
+    };
+    (builder.build().unwrap(), kept)
 }
 
 #[derive(Clone, Debug)]
@@ -172,7 +172,7 @@ fn spent(policy: &Policy) -> Vec<String> {
 
 fn run(rules: &[(u8, bool)], settings: Settings, steps: &[Step]) -> Result<(), TestCaseError> {
     let clock = ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap());
-    let [short, long] =
+    let [(short, kept), (long, kept_long)] =
         [false, true].map(|the_long_way| policy(rules, settings, &clock, the_long_way));
     let mut open: Vec<(Permit, Permit, u8, u64)> = Vec::new();
     for step in steps {
@@ -215,9 +215,18 @@ fn run(rules: &[(u8, bool)], settings: Settings, steps: &[Step]) -> Result<(), T
             }
         }
         prop_assert_eq!(spent(&short), spent(&long));
+        prop_assert_eq!(kept.open_reservations(), kept_long.open_reservations());
+        prop_assert_eq!(kept.scopes(), kept_long.scopes());
     }
     drop(open);
     prop_assert_eq!(spent(&short), spent(&long));
+    prop_assert_eq!(kept.open_reservations(), 0);
+    // Nothing holds a scope any more once its last period has ended.
+    clock.set("2100-01-01T00:00:00Z".parse().unwrap());
+    spent(&short);
+    if rules.iter().all(|(rule, _)| *rule != 12) {
+        prop_assert_eq!(kept.scopes(), 0);
+    }
     let (short, long) = (short.stats(), long.stats());
     prop_assert_eq!(short, long);
     Ok(())
