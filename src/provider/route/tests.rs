@@ -159,3 +159,18 @@ fn a_deployment_that_may_be_another_is_not_metered() {
         assert_eq!(post(&Routes::new(), &uri), Route::Unmeterable(path::DEVIOUS), "{path}");
     }
 }
+
+#[test]
+fn a_call_in_the_guise_of_another_method_is_not_free() {
+    let uri = "https://x.example/v1beta/models/gemini-2.5-pro:generateContent".parse().unwrap();
+    for name in ["x-http-method-override", "X-HTTP-Method", "x-method-override"] {
+        let name: http::HeaderName = name.parse().unwrap();
+        let headers = HeaderMap::from_iter([(name.clone(), "POST".parse().unwrap())]);
+        for method in [Method::GET, Method::DELETE] {
+            let route = Routes::new().classify(&method, &uri, &headers);
+            assert!(matches!(route, Route::Unmeterable(_)), "{name}: {route:?}");
+        }
+        let route = Routes::new().classify(&Method::POST, &uri, &headers);
+        assert!(matches!(route, Route::Metered(_)), "{name}: {route:?}");
+    }
+}
