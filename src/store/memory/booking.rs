@@ -251,7 +251,8 @@ mod tests {
         let charges = [0, 1].map(|value| Charge { counter, value });
         let plan = store.plan(&charges, &[]).expect("two charges");
         let reserve = |limit: u64| {
-            let rooms = [limit - 1; 2];
+            // Only the first has a limit, which the second must not pass for it.
+            let rooms = [limit - 1, 99];
             store.reserve_planned(&plan, &["ann", "bo"], &rooms, 1, Timestamp::EPOCH, 1)
         };
         assert_eq!((reserve(1), store.scopes()), (None, 0));
