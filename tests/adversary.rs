@@ -160,6 +160,28 @@ fn an_error_frame_after_the_usage_does_not_unsay_it() {
 }
 
 #[test]
+fn a_running_total_is_what_was_billed_only_if_the_stream_says_that_it_has_ended() {
+    let event = |output: u64| {
+        format!(
+            "data: {{\"model\":\"plain\",\"choices\":[{{\"delta\":{{\"content\":\"x\"}}}}],\
+             \"usage\":{{\"prompt_tokens\":40,\"completion_tokens\":{output}}}}}\n\n"
+        )
+    };
+    let (few, many) = (event(1), event(1_000));
+    for (body, cost, how) in [
+        // Cut off, however quietly.
+        (few.clone(), estimate(MAX), SettledHow::Abandoned),
+        (format!("{few}{many}"), usage_cost(40, 1_000), SettledHow::Abandoned),
+        (format!("{few}{DONE}"), usage_cost(40, 1), SettledHow::Actual),
+        (format!("{few}{many}{DONE}"), usage_cost(40, 1_000), SettledHow::Actual),
+        (format!("{few}{USAGE_ONLY}"), usage_cost(40, 5), SettledHow::Actual),
+    ] {
+        let charge = charge_of(Reply::sse([Step::data(body.clone())]), r#","stream":true"#);
+        assert_eq!(charge, (cost, how), "{body}");
+    }
+}
+
+#[test]
 fn usage_that_is_not_where_it_belongs_does_not_count() {
     let fake = r#"{"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
     for body in [

@@ -15,15 +15,15 @@ use std::{
 
 use driftlock::{
     Budget, Call, CostVelocity, Error, ForecastBudget, Input, Labels, ManualClock,
-    MaxCostPerRequest, MemoryStore, MonthlyBudget, Operation, Otherwise, PerUserBudget, Permit,
-    Policy, PolicyBuilder, Provider, RestrictModel, Scope, TagBasedModelDowngrade, Usage, Usd,
-    VelocityLimit, Verdict, Window, Zone,
+    MaxCostPerRequest, MemoryStore, Mode, MonthlyBudget, Operation, Otherwise, PerUserBudget,
+    Permit, Policy, PolicyBuilder, Price, PriceBook, Provider, RestrictModel, Scope,
+    TagBasedModelDowngrade, UnknownPrice, Usage, Usd, VelocityLimit, Verdict, Window, Zone,
     rule::{label, rule_fn},
 };
 use proptest::prelude::*;
 
-const MODELS: [&str; 5] =
-    ["gpt-4o", "gpt-4o-mini", "gpt-4.1-nano", "claude-sonnet-4-5", "no-model"];
+const MODELS: [&str; 6] =
+    ["gpt-4o", "gpt-4o-mini", "gpt-4.1-nano", "claude-sonnet-4-5", "no-model", "free"];
 const USERS: [Option<&str>; 4] = [None, Some("ann"), Some("power_user"), Some("bo")];
 const PLANS: [Option<&str>; 3] = [None, Some("free"), Some("trial")];
 
@@ -49,34 +49,86 @@ fn with_rule(builder: PolicyBuilder, rule: u8, tight: bool) -> PolicyBuilder {
                 .otherwise(if tight { Otherwise::Deny } else { Otherwise::Skip }),
         ),
         10 => builder.rule(Budget::daily(cents(2)).per_user().required().named("named users")),
+        11 => {
+            let zone = Zone::named("Pacific/Kiritimati").unwrap();
+            builder.rule(Budget::monthly(cents(2)).time_zone(zone).named("another zone"))
+        }
+        12 => builder.rule(Budget::lifetime(if tight { Usd::ZERO } else { Usd::MAX })),
+        13 => builder.rule(VelocityLimit::new(u64::from(!tight) * u64::MAX, minute)),
+        14 => builder.rule(CostVelocity::new(cents(1), minute).per_label("model family")),
         _ => builder.rule(MonthlyBudget::new(cents(2)).named("the same counter")),
     }
 }
 
-fn policy(rules: &[(u8, bool)], clock: &ManualClock, the_long_way: bool) -> Policy {
+/// What a policy may be besides its rules.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    observes: bool,
+    unknown_price: u8,
+    has_default_labels: bool,
+    requires_user: bool,
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    (prop::bool::weighted(0.2), 0..3u8, prop::bool::weighted(0.2), prop::bool::weighted(0.2))
+        .prop_map(|(observes, unknown_price, has_default_labels, requires_user)| Settings {
+            observes,
+            unknown_price,
+            has_default_labels,
+            requires_user,
+        })
+}
+
+fn with_settings(mut builder: PolicyBuilder, settings: Settings) -> PolicyBuilder {
+    if settings.observes {
+        builder = builder.mode(Mode::Observe);
+    }
+    if settings.has_default_labels {
+        builder = builder.default_labels(Labels::new().with("plan", "free").with("user", "bo"));
+    }
+    if settings.requires_user {
+        builder = builder.require_user();
+    }
+    let (little, much) = (Usd::cents(1), Usd::MAX);
+    builder.unknown_price(match settings.unknown_price {
+        0 => UnknownPrice::Deny,
+        1 => UnknownPrice::Allow,
+        _ => UnknownPrice::Assume(Box::new(Price::per_mtok(little, much))),
+    })
+}
+
+fn policy(
+    rules: &[(u8, bool)],
+    settings: Settings,
+    clock: &ManualClock,
+    the_long_way: bool,
+) -> (Policy, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::builder().max_scopes(2).build());
+    let kept = Arc::clone(&store);
+    let prices = PriceBook::bundled().overlay().model("free", Price::free()).build().unwrap();
     let builder = Policy::builder().clock(clock.clone()).memory_store(store).ephemeral_ok();
+    let builder = with_settings(builder.prices(prices), settings);
     let builder = rules.iter().fold(builder, |all, (rule, tight)| with_rule(all, *rule, *tight));
-    match the_long_way {
+    let builder = match the_long_way {
         true => builder.rule(rule_fn("silent", |_: &Call| Verdict::Allow)),
         false => builder,
-    }
-    .build()
-    .unwrap()
+    };
+    (builder.build().unwrap(), kept)
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Call { model: usize, user: usize, plan: usize, output: u64, end: u8, tokens: u64 },
+    Call { model: usize, or: usize, user: usize, plan: usize, output: u64, end: u8, tokens: u64 },
     Wait(u64),
     End(prop::sample::Index),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let call = (0..MODELS.len(), 0..USERS.len(), 0..PLANS.len(), 1..20_000u64, 0..5u8, 0..9_000u64);
+    let models = (0..MODELS.len(), prop_oneof![3 => Just(MODELS.len()), 1 => 0..MODELS.len()]);
+    let call = (models, 0..USERS.len(), 0..PLANS.len(), 1..20_000u64, 0..5u8, 0..9_000u64);
     prop_oneof![
-        8 => call.prop_map(|(model, user, plan, output, end, tokens)| Step::Call {
-            model, user, plan, output, end, tokens
+        8 => call.prop_map(|((model, or), user, plan, output, end, tokens)| Step::Call {
+            model, or, user, plan, output, end, tokens
         }),
         2 => prop_oneof![Just(1), Just(61), Just(86_400), 0..100u64].prop_map(Step::Wait),
         2 => any::<prop::sample::Index>().prop_map(Step::End),
@@ -118,9 +170,10 @@ fn spent(policy: &Policy) -> Vec<String> {
     scopes.map(spend).collect()
 }
 
-fn run(rules: &[(u8, bool)], steps: &[Step]) -> Result<(), TestCaseError> {
+fn run(rules: &[(u8, bool)], settings: Settings, steps: &[Step]) -> Result<(), TestCaseError> {
     let clock = ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap());
-    let [short, long] = [false, true].map(|the_long_way| policy(rules, &clock, the_long_way));
+    let [(short, kept), (long, kept_long)] =
+        [false, true].map(|the_long_way| policy(rules, settings, &clock, the_long_way));
     let mut open: Vec<(Permit, Permit, u8, u64)> = Vec::new();
     for step in steps {
         match step {
@@ -131,7 +184,7 @@ fn run(rules: &[(u8, bool)], steps: &[Step]) -> Result<(), TestCaseError> {
                 end(other, how, tokens);
             }
             Step::End(_) => {}
-            Step::Call { model, user, plan, output, end, tokens } => {
+            Step::Call { model, or, user, plan, output, end, tokens } => {
                 let pairs = [("user", USERS[*user]), ("plan", PLANS[*plan])];
                 let labels: Labels =
                     pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
@@ -139,6 +192,9 @@ fn run(rules: &[(u8, bool)], steps: &[Step]) -> Result<(), TestCaseError> {
                     Call::new(Provider::OPENAI, Operation::Chat, MODELS[*model])
                         .with_input(Input { text_bytes: 2_000, messages: 2, ..Input::default() })
                         .with_max_output_tokens(*output)
+                        .with_fallback_models(
+                            MODELS.get(*or).map(|name| (*name).into()).into_iter().collect(),
+                        )
                         .with_labels(labels.clone())
                 };
                 let (mut one, mut other) = (call(), call());
@@ -159,14 +215,20 @@ fn run(rules: &[(u8, bool)], steps: &[Step]) -> Result<(), TestCaseError> {
             }
         }
         prop_assert_eq!(spent(&short), spent(&long));
+        prop_assert_eq!(kept.open_reservations(), kept_long.open_reservations());
+        prop_assert_eq!(kept.scopes(), kept_long.scopes());
     }
     drop(open);
     prop_assert_eq!(spent(&short), spent(&long));
+    prop_assert_eq!(kept.open_reservations(), 0);
+    // Nothing holds a scope any more once its last period has ended.
+    clock.set("2100-01-01T00:00:00Z".parse().unwrap());
+    spent(&short);
+    if rules.iter().all(|(rule, _)| *rule != 12) {
+        prop_assert_eq!(kept.scopes(), 0);
+    }
     let (short, long) = (short.stats(), long.stats());
-    prop_assert_eq!(
-        (short.admitted_hard, short.admitted_assumed, short.denied),
-        (long.admitted_hard, long.admitted_assumed, long.denied)
-    );
+    prop_assert_eq!(short, long);
     Ok(())
 }
 
@@ -177,9 +239,10 @@ proptest! {
 
     #[test]
     fn the_short_way_decides_denies_and_counts_as_the_long_one(
-        rules in prop::collection::vec((0..12u8, any::<bool>()), 0..7),
+        rules in prop::collection::vec((0..16u8, any::<bool>()), 0..7),
+        settings in settings(),
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        run(&rules, &steps)?;
+        run(&rules, settings, &steps)?;
     }
 }

@@ -424,8 +424,10 @@ fn a_senseless_hold_is_an_error<S: Store>(make: fn() -> S) {
     let limit = Limit { charge: 9, ask: 1, limit: 1 };
     let foreign = Charge { counter: CounterId(u32::MAX), ..charge };
     let nobody = Charge { value: 9, ..charge };
-    let cases: [(&[Charge], &[Limit]); 3] =
-        [(&[charge], &[limit]), (&[foreign], &[]), (&[nobody], &[])];
+    // Booked twice, it would pass a limit that has room for it once.
+    let twice = [charge, charge];
+    let cases: [(&[Charge], &[Limit]); 4] =
+        [(&[charge], &[limit]), (&[foreign], &[]), (&[nobody], &[]), (&twice, &[])];
     for (charges, limits) in cases {
         let (at, deadline) = (at(now), at(now + MINUTE));
         let cost = Usd::nanos(1);

@@ -312,6 +312,22 @@ async fn where_a_typed_call_goes_can_be_told() {
 }
 
 #[tokio::test]
+async fn a_typed_call_is_not_sent_to_a_deployment_that_a_rule_has_changed() {
+    let cheaper = TagBasedModelDowngrade::new(|_: &driftlock::Call| true, "gpt-4o-mini");
+    let policy = Policy::builder().rule(cheaper).ephemeral_ok().build().unwrap();
+    let service = service_fn(|_: CreateChatCompletionRequest| async {
+        Ok::<_, OpenAIError>(answer("gpt-4o-2024-08-06"))
+    });
+    let at = |name| Typed::at(format!("https://x.openai.azure.com/openai/deployments/{name}"));
+    let client = |name| DriftlockLayer::new(policy.clone()).with_carrier(at(name)).layer(service);
+    let error = client("gpt-4o").oneshot(chat("gpt-4o")).await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable(_)), "{error}");
+    assert_eq!(spent(&policy).await, Usd::ZERO);
+    client("gpt-4o-mini").oneshot(chat("gpt-4o")).await.unwrap();
+    assert!(spent(&policy).await > Usd::ZERO);
+}
+
+#[tokio::test]
 async fn typed_calls_have_the_labels_of_their_task_and_hold_a_budget() {
     let policy = policy().rule(MonthlyBudget::new(Usd::cents(20)).per_user()).build().unwrap();
     let service = service_fn(|_: CreateChatCompletionRequest| async {

@@ -11,7 +11,12 @@ use crate::{
     labels::Labels,
     policy::{Answer, Permit, Policy},
     provider::Route,
+    unreadable::Unreadable,
 };
+
+/// Why a typed request cannot be sent with another model.
+const FIXED: &str =
+    "a rule changed its model, and a typed request cannot change the address that names it";
 
 /// Carries async-openai's typed requests, for services that take and answer them.
 ///
@@ -24,7 +29,8 @@ use crate::{
 /// Such a request does not say where it goes. [`Auto`] takes it for one to OpenAI;
 /// `Typed` says where else, and with that whose prices hold. It is read as it would be
 /// over HTTP, and whether it can be metered is up to the policy's
-/// [`Routes`](crate::Routes), too.
+/// [`Routes`](crate::Routes), too. Where the address names the model, as that of an
+/// Azure deployment does, a call whose model a rule changes is not sent but an error.
 ///
 /// An `async_openai::Client` that is left as it comes retries on its own, below the
 /// layer. Either give it a `ReqwestService` and put retries above, or have the policy
@@ -103,6 +109,10 @@ where
     }
 
     fn replace(&self, mut request: Req, changes: Changes<'_>) -> Result<Req, Error> {
+        if changes.uri.is_some() {
+            // It would go to the old model, and be reserved for the new one.
+            return Err(Unreadable::Unmeterable { why: FIXED }.into());
+        }
         request.change(&changes);
         Ok(request)
     }

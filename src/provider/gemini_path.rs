@@ -76,7 +76,7 @@ pub(super) fn segment(name: &str) -> String {
 
 /// A segment of a path as a name. What is no UTF-8 is replaced: no model has such a
 /// name.
-fn unescaped(segment: &str) -> Cow<'_, str> {
+pub(super) fn unescaped(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return segment.into();
     }

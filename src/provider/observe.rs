@@ -182,6 +182,7 @@ impl Observer {
     /// The present event has ended; the next piece belongs to another.
     pub(crate) fn end_event(&mut self) -> EventKind {
         let kind = if self.marker.is_complete(self.dialect.end_marker) {
+            self.observed.tell_partial(false);
             EventKind::Terminal
         } else {
             self.memory.is_part = true;

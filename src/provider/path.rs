@@ -2,7 +2,8 @@
 
 use super::{
     format::Format,
-    gemini_path::{COLLECTIONS, segment},
+    gemini_path::{COLLECTIONS, segment, unescaped},
+    place::is_devious,
 };
 
 /// What a path stands for.
@@ -35,7 +36,12 @@ pub(super) fn kind(path: &str) -> Kind {
         (_, "moderations" | "count_tokens" | "tokenize" | "detokenize") => Free,
         ("responses", "input_tokens") => Free,
         ("v1" | "v1beta" | "openai", "files" | "uploads") => Free,
-        (_, "parts" | "complete") if tail.next() == Some("uploads") => Free,
+        // Not by way of `..`: `/v1/uploads/../complete` may be served as `/v1/complete`.
+        (upload, "parts" | "complete")
+            if !(upload.is_empty() || is_devious(upload)) && tail.next() == Some("uploads") =>
+        {
+            Free
+        }
         (_, "cancel") => match tail.next() {
             Some("responses" | "batches" | "uploads" | "jobs") => Free,
             _ => Unmeterable(UNKNOWN),
@@ -71,7 +77,9 @@ pub(super) fn kind(path: &str) -> Kind {
 fn google(before: &str, name: &str, method: &str) -> Kind {
     match method {
         "generateContent" | "streamGenerateContent" => {
-            if COLLECTIONS.contains(&before) && !name.is_empty() {
+            if leads_elsewhere(name) {
+                Kind::Unmeterable(DEVIOUS)
+            } else if COLLECTIONS.contains(&before) && !name.is_empty() {
                 Kind::Metered(Format::GeminiGenerate)
             } else {
                 Kind::Unmeterable("Gemini's content generation names a model in its path")
@@ -102,6 +110,27 @@ pub(super) fn deployment(path: &str) -> Option<&str> {
     Some(name).filter(|name| !name.is_empty())
 }
 
+/// Whether a path may be served by another deployment than [`deployment`] takes from it,
+/// or by one where that takes none: a provider that reads `..`, `%64` or capitals in its
+/// own way would answer with a model that no rule has seen.
+pub(super) fn hides_deployment(path: &str) -> bool {
+    let plain = unescaped(path);
+    let mut named = plain.split(['/', '\\']).filter(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        name.eq_ignore_ascii_case("deployments")
+    });
+    match (named.next(), named.next()) {
+        (None, _) => false,
+        (Some(_), Some(_)) => true,
+        (Some(_), None) => is_devious(path) || deployment(path).is_none(),
+    }
+}
+
+/// Whether a name would lead to another one if its escapes were read as a part of the path.
+fn leads_elsewhere(name: &str) -> bool {
+    unescaped(name).split(['/', '\\']).any(|part| matches!(part, "." | ".."))
+}
+
 /// Whether what is asked for under this path cannot be given an output maximum.
 pub(super) fn has_no_maximum(path: &str) -> bool {
     path.trim_end_matches('/').ends_with("/responses/compact")
@@ -115,6 +144,7 @@ pub(super) fn to_deployment(path: &str, model: &str) -> Option<String> {
     Some(format!("{before}/deployments/{}/{after}", segment(model)))
 }
 
+pub(super) const DEVIOUS: &str = "the path may lead elsewhere than it says";
 const UNKNOWN: &str = "no known endpoint has this path";
 
 /// What runs on the provider's side after the response, or over another transport.
@@ -263,6 +293,13 @@ mod tests {
             "/v1/chat/completions/x",
             "/v1/chat/completions/cancel",
             "/v1/chat/completions/a/..",
+            "/v1/uploads/../complete",
+            "/v1/uploads/%2e%2e/complete",
+            "/v1/uploads//complete",
+            "/v1beta/models/gemini-2.5-flash/../gemini-2.5-pro:generateContent",
+            "/v1beta/models/gemini-2.5-flash%2F..%2Fgemini-2.5-pro:generateContent",
+            "/v1beta/models/..%5Cmodels%5Cgemini-2.5-pro:streamGenerateContent",
+            "/v1beta/models/..:generateContent",
         ] {
             assert!(matches!(kind(path), Kind::Unmeterable(_)), "{path}");
         }
@@ -273,5 +310,30 @@ mod tests {
         assert_eq!(deployment("/openai/deployments/gpt-4o/chat/completions"), Some("gpt-4o"));
         assert_eq!(deployment("/openai/deployments//chat/completions"), None);
         assert_eq!(deployment("/v1/chat/completions"), None);
+    }
+
+    #[test]
+    fn a_deployment_that_may_be_another_is_hidden() {
+        for path in [
+            "/openai/deployments/gpt-4o-mini/../gpt-4o/chat/completions",
+            "/openai/deployments/gpt-4o-mini/%2e%2E/gpt-4o/chat/completions",
+            "/openai/deployments/gpt%2D4o/chat/completions",
+            "/openai/deployments//gpt-4o/chat/completions",
+            "/openai/Deployments/gpt-4o/chat/completions",
+            "/openai/%64eployments/gpt-4o/chat/completions",
+            "/openai%2Fdeployments%2Fgpt-4o/chat/completions",
+            "/openai/deployments;v=1/gpt-4o/chat/completions",
+            "/openai/deployments/gpt-4o-mini/deployments/gpt-4o/chat/completions",
+        ] {
+            assert!(hides_deployment(path), "{path}");
+        }
+        for path in [
+            "/openai/deployments/gpt-4o/chat/completions",
+            "/v1/files/../chat/completions",
+            "/a%20b/v1/chat/completions",
+            "/v1/responses",
+        ] {
+            assert!(!hides_deployment(path), "{path}");
+        }
     }
 }

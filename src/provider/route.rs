@@ -131,6 +131,11 @@ impl Routes {
             return Route::Unmeterable("a websocket cannot be metered");
         }
         match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE
+                if is_overridden(headers) =>
+            {
+                return Route::Unmeterable("a header says that its method is another one");
+            }
             Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE => return Route::Free,
             Method::CONNECT => return Route::Unmeterable("a tunnel cannot be metered"),
             _ => {}
@@ -142,7 +147,7 @@ impl Routes {
             None => self.route(kind, host, uri, None),
             Some((_, Instead::Deny)) => Route::Unmeterable("the policy's routes deny this path"),
             Some((place, _)) if place.has_path() && is_devious(path) => {
-                Route::Unmeterable("the path may lead elsewhere than it says")
+                Route::Unmeterable(path::DEVIOUS)
             }
             Some((_, Instead::Free)) => Route::Free,
             Some((place, Instead::Meter(format, provider))) => {
@@ -156,6 +161,9 @@ impl Routes {
         match kind {
             Kind::Free => Route::Free,
             Kind::Unmeterable(why) => Route::Unmeterable(why),
+            Kind::Metered(_) if path::hides_deployment(uri.path()) => {
+                Route::Unmeterable(path::DEVIOUS)
+            }
             Kind::Metered(format) => Route::Metered(self.endpoint(format, host, uri, provider)),
         }
     }
@@ -202,6 +210,14 @@ fn is_of_old(uri: &Uri) -> bool {
     version.is_some_and(|version| {
         version.starts_with(|first: char| first.is_ascii_digit()) && version < UNDERSTANDS
     })
+}
+
+/// Whether a header asks to take the request for one of another method, as Google's and
+/// other servers do: what reads would write.
+fn is_overridden(headers: &HeaderMap) -> bool {
+    ["x-http-method-override", "x-http-method", "x-method-override"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {

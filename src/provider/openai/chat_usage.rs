@@ -33,7 +33,7 @@ static WANTED: [Wanted; 5] = [
     Wanted { path: Path::Within("x_groq", "usage"), most: 64 * 1024 },
 ];
 
-fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind {
+fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     observed.tell_service_tier(found.found(SERVICE_TIER));
     match found.found(USAGE) {
@@ -41,6 +41,15 @@ fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind
         usage => tell(usage, observed),
     }
     let has_usage = matches!(found.found(USAGE), Found::Value([b'{', ..]));
+    let has_choices = match found.found(CHOICES) {
+        Found::Absent => false,
+        choices => !is_empty_array(choices),
+    };
+    if has_usage {
+        // Some hosts tell running totals beside what they write; the mark of the end says
+        // that the last of them was it.
+        observed.tell_partial(memory.is_part && has_choices);
+    }
     if has_usage && is_empty_array(found.found(CHOICES)) && found.is_whole() {
         EventKind::UsageOnly
     } else {

@@ -31,7 +31,7 @@ static WANTED: [Wanted; 5] = [
     Wanted { path: Path::Top("type"), most: 64 },
 ];
 
-fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind {
+fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     observed.tell_service_tier(found.found(SERVICE_TIER));
     match found.found(USAGE) {
@@ -39,12 +39,18 @@ fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind
         Found::Unusable => observed.tell_usage(None),
         Found::Value(raw) => tell(raw, found.found(TOOL_USAGE), observed),
     }
-    match found.found(TYPE) {
+    let is_end = matches!(
+        found.found(TYPE),
         Found::Value(
             br#""response.completed""# | br#""response.incomplete""# | br#""response.failed""#,
-        ) if found.is_whole() => EventKind::Terminal,
-        _ => EventKind::Other,
+        )
+    );
+    if is_end || matches!(found.found(USAGE), Found::Value([b'{', ..])) {
+        // What an event before the last one tells is a running total.
+        let is_other = matches!(found.found(TYPE), Found::Value(_)) && !is_end;
+        observed.tell_partial(memory.is_part && is_other);
     }
+    if is_end && found.is_whole() { EventKind::Terminal } else { EventKind::Other }
 }
 
 fn tell(raw: &[u8], tools: Found<'_>, observed: &mut Observed) {

@@ -147,3 +147,30 @@ fn every_known_host_is_one_that_the_book_has_prices_for() {
         assert!(book.entries().any(|entry| *entry.provider() == provider), "{uri}: {provider}");
     }
 }
+
+#[test]
+fn a_deployment_that_may_be_another_is_not_metered() {
+    for path in [
+        "deployments/gpt-4o-mini/../gpt-4o/chat/completions",
+        "Deployments/gpt-4o/chat/completions",
+        "%64eployments/gpt-4o/embeddings",
+    ] {
+        let uri = format!("https://me.openai.azure.com/openai/{path}?api-version=1");
+        assert_eq!(post(&Routes::new(), &uri), Route::Unmeterable(path::DEVIOUS), "{path}");
+    }
+}
+
+#[test]
+fn a_call_in_the_guise_of_another_method_is_not_free() {
+    let uri = "https://x.example/v1beta/models/gemini-2.5-pro:generateContent".parse().unwrap();
+    for name in ["x-http-method-override", "X-HTTP-Method", "x-method-override"] {
+        let name: http::HeaderName = name.parse().unwrap();
+        let headers = HeaderMap::from_iter([(name.clone(), "POST".parse().unwrap())]);
+        for method in [Method::GET, Method::DELETE] {
+            let route = Routes::new().classify(&method, &uri, &headers);
+            assert!(matches!(route, Route::Unmeterable(_)), "{name}: {route:?}");
+        }
+        let route = Routes::new().classify(&Method::POST, &uri, &headers);
+        assert!(matches!(route, Route::Metered(_)), "{name}: {route:?}");
+    }
+}

@@ -231,3 +231,33 @@ pub(super) fn beside(charges: &Charges, places: &[Place], charge: u8, cost: u64)
         .filter(|(run, other)| other.counter == own.counter && slot(*run) == slot(own_run));
     sharers.map(|(_, other)| other.amount(cost)).try_fold(0, u64::checked_add)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        claim::Unit,
+        store::{Charge, CounterKey, MemoryStore, Store},
+        window::{Window, Zone},
+    };
+
+    #[test]
+    fn a_planned_call_that_charges_one_scope_twice_needs_room_for_both() {
+        let store = MemoryStore::builder().max_scopes(0).build();
+        let window = Window::month(Zone::UTC);
+        let label = Some("user".into());
+        let counter =
+            store.counter(&CounterKey { workspace: "w".into(), label, unit: Unit::Cost, window });
+        let charges = [0, 1].map(|value| Charge { counter, value });
+        let plan = store.plan(&charges, &[]).expect("two charges");
+        let reserve = |limit: u64| {
+            // Only the first has a limit, which the second must not pass for it.
+            let rooms = [limit - 1, 99];
+            store.reserve_planned(&plan, &["ann", "bo"], &rooms, 1, Timestamp::EPOCH, 1)
+        };
+        assert_eq!((reserve(1), store.scopes()), (None, 0));
+        assert!(reserve(2).is_some());
+        assert_eq!((reserve(3), store.scopes()), (None, 1));
+        assert!(reserve(4).is_some());
+    }
+}

@@ -66,7 +66,10 @@ impl Charges {
         scopes: &Scopes,
     ) -> Result<Self, StoreError> {
         let mut found = Self::default();
-        for charge in charges {
+        for (index, charge) in charges.iter().enumerate() {
+            if charges.iter().take(index).any(|before| before == charge) {
+                return Err(senseless("one charge twice"));
+            }
             let Some(meaning) = meanings.find(charge.counter) else {
                 return Err(senseless("a charge on a counter of another store"));
             };

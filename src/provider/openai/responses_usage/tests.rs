@@ -129,3 +129,17 @@ fn nonsense_is_flagged() {
         assert!(told.contradictory && told.usage.is_none(), "{nonsense}: {told:?}");
     }
 }
+
+#[test]
+fn what_an_event_tells_before_the_last_one_is_partial() {
+    let event = |kind: &str, output: u64| {
+        format!(
+            "data: {{\"type\":\"response.{kind}\",\"response\":{{\"usage\":\
+             {{\"input_tokens\":9,\"output_tokens\":{output}}}}}}}\n\n"
+        )
+    };
+    let (told, is_over) = stream(&event("in_progress", 1));
+    assert_eq!((told.usage, told.is_partial, is_over), (Some(Usage::tokens(9, 1)), true, false));
+    let (told, is_over) = stream(&(event("in_progress", 1) + &event("completed", 7)));
+    assert_eq!((told.usage, told.is_partial, is_over), (Some(Usage::tokens(9, 7)), false, true));
+}
