@@ -11,6 +11,7 @@ clippy:
 
 test:
     cargo test
+    cargo test --all-features
 
 # Every feature alone, and none.
 features:
@@ -21,6 +22,10 @@ docs:
 
 examples:
     cargo run --example quickstart
+    cargo run --example custom_rule
+    cargo run --example async_openai --features examples
+    cargo run --example hyper --features examples
+    cargo run --example reqwest --features examples
 
 # The Python clients of OpenAI and Anthropic, pointed at the gateway.
 python-clients:
