@@ -16,6 +16,7 @@ test:
 # Every feature alone, and none.
 features:
     cargo hack check --each-feature --no-dev-deps
+    cargo hack test --doc --each-feature --skip default,examples --exclude-all-features --exclude-no-default-features
 
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --all-features --no-deps
