@@ -11,16 +11,22 @@ clippy:
 
 test:
     cargo test
+    cargo test --all-features
 
 # Every feature alone, and none.
 features:
     cargo hack check --each-feature --no-dev-deps
+    cargo hack test --doc --each-feature --skip default,examples --exclude-all-features --exclude-no-default-features
 
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --all-features --no-deps
 
 examples:
     cargo run --example quickstart
+    cargo run --example custom_rule
+    cargo run --example async_openai --features examples
+    cargo run --example hyper --features examples
+    cargo run --example reqwest --features examples
 
 # The Python clients of OpenAI and Anthropic, pointed at the gateway.
 python-clients:

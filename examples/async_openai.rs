@@ -1,7 +1,7 @@
 //! A program written for async-openai, governed by two lines.
 //!
 //! ```text
-//! cargo run --example async_openai --features async-openai
+//! cargo run --example async_openai --features examples
 //! ```
 //!
 //! It calls a provider on this machine, or the real one that `OPENAI_API_KEY` and

@@ -2,7 +2,7 @@
 //! governed, per user.
 //!
 //! ```text
-//! cargo run --example axum_gateway --features axum
+//! cargo run --example axum_gateway --features examples
 //!
 //! curl http://127.0.0.1:8080/v1/chat/completions -H 'authorization: Bearer sk-ann' \
 //!   -H 'content-type: application/json' \

@@ -2,19 +2,25 @@
 //! what is asked.
 //!
 //! ```text
-//! cargo run --example custom_rule --features reqwest
+//! cargo run --example custom_rule
 //! ```
 //!
-//! It calls a provider on this machine, or the real one that `OPENAI_API_KEY` and
-//! `OPENAI_BASE_URL` name.
+//! It calls a provider on this machine, or another one that `OPENAI_API_KEY` and
+//! `OPENAI_BASE_URL` name, without TLS: for that see the example `hyper`.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use driftlock::{
     BoxError, Call, Claim, Deny, Driftlock, DriftlockLayer, Labels, Policy, Rule, Scope, Usd,
     Verdict, Window, Zone, labels, rule_fn,
 };
-use reqwest::Client;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use serde_json::json;
 use target::Target;
 use tokio::sync::RwLock;
@@ -24,6 +30,8 @@ use tower::{ServiceBuilder, ServiceExt};
 mod loopback;
 #[path = "support/target.rs"]
 mod target;
+
+type Http = Client<HttpConnector, Full<Bytes>>;
 
 /// Each project may spend so much a day, as a table says that somebody may change any
 /// time.
@@ -62,7 +70,7 @@ async fn main() -> Result<(), BoxError> {
         .ephemeral_ok()
         .build()?;
 
-    let http = Client::new();
+    let http: Http = Client::builder(TokioExecutor::new()).build_http();
     let governed = ServiceBuilder::new().layer(DriftlockLayer::new(policy.clone())).service(http);
 
     ask(&target, &governed, "borealis", 0.5).await?;
@@ -78,7 +86,7 @@ async fn main() -> Result<(), BoxError> {
 /// Asks a question; `false` if a rule said no.
 async fn ask(
     target: &Target,
-    governed: &Driftlock<Client>,
+    governed: &Driftlock<Http>,
     project: &str,
     temperature: f64,
 ) -> Result<bool, BoxError> {
@@ -86,11 +94,19 @@ async fn ask(
         "model": target.model, "max_tokens": 100, "temperature": temperature,
         "messages": [{ "role": "user", "content": "What is a budget? One sentence." }],
     });
-    let request = governed.inner().post(target.chat()).bearer_auth(&target.key).json(&question);
-    let call = governed.clone().oneshot(request.build()?);
+    let request = Request::post(target.chat())
+        .header("authorization", format!("Bearer {}", target.key))
+        .header("content-type", "application/json")
+        .body(Full::from(question.to_string()))?;
+    let call = governed.clone().oneshot(request);
     match labels::scope(Labels::new().with("project", project), call).await {
         Ok(response) => {
-            response.error_for_status()?.bytes().await?;
+            let status = response.status();
+            // Read to its end, a call settles to what it cost.
+            let answer = response.into_body().collect().await?.to_bytes();
+            if !status.is_success() {
+                return Err(format!("{status}: {}", String::from_utf8_lossy(&answer)).into());
+            }
             println!("{project}: answered");
             Ok(true)
         }

@@ -1,7 +1,7 @@
 //! hyper's client with a policy around it, and other layers around both.
 //!
 //! ```text
-//! cargo run --example hyper --features hyper-util
+//! cargo run --example hyper --features examples
 //! ```
 //!
 //! It calls a provider on this machine, or the real one that `OPENAI_API_KEY` and

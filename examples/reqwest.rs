@@ -1,7 +1,7 @@
 //! reqwest's client with a policy around it.
 //!
 //! ```text
-//! cargo run --example reqwest --features reqwest
+//! cargo run --example reqwest --features examples
 //! ```
 //!
 //! It calls a provider on this machine, or the real one that `OPENAI_API_KEY` and

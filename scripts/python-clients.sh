@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Python clients of OpenAI and Anthropic, of pinned versions, against the gateway of the examples.
-# Arguments go to python_clients.py. Without Python it is skipped, except with CI=true.
+# Without Python it is skipped, except with CI=true.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ fi
 "$venv/bin/pip" install --quiet --disable-pip-version-check -r scripts/python-clients.txt ||
     skip "the clients could not be installed"
 
-cargo build --features axum --example axum_gateway
+cargo build --features examples --example axum_gateway
 target=$(cargo metadata --format-version 1 --no-deps |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')
-"$venv/bin/python" scripts/python_clients.py "$target/debug/examples/axum_gateway" "$@"
+"$venv/bin/python" scripts/python_clients.py "$target/debug/examples/axum_gateway"

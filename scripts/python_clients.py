@@ -1,15 +1,12 @@
 #!/usr/bin/env python3
 """Points the Python clients of OpenAI and Anthropic at the gateway of the examples.
 
-    scripts/python_clients.py GATEWAY [--anthropic auto|required]
+    scripts/python_clients.py GATEWAY
 
 GATEWAY is the built example, which this starts, on a free port and with the
 provider of this machine. Plain and streamed calls have to work and cost what the
 provider bills; a denial has to be the client's own error with our message, and must
 not be tried again where that is no use: HTTP requests are counted.
-
-`--anthropic auto`, the default, leaves out what needs messages to be metered if the
-gateway says that they cannot be, and says so.
 """
 
 import argparse
@@ -208,16 +205,6 @@ def openai_denials(gateway):
 SPENDING = {"max_tokens": 600}
 
 
-def messages_are_metered(gateway):
-    client, _ = anthropic_client(gateway, "sk-claude")
-    try:
-        client.messages.create(**MESSAGE)
-    except anthropic.PermissionDeniedError as error:
-        assert NOT_THIS_KIND in str(error), error
-        return False
-    return True
-
-
 def anthropic_calls(gateway):
     client, attempts = anthropic_client(gateway, "sk-claude")
     plain = client.messages.create(**MESSAGE)
@@ -241,21 +228,20 @@ def anthropic_calls(gateway):
 
     asyncio.run(streamed())
 
-    # With the one that asked whether it is metered, five calls of $0.0015.
+    # Four calls of $0.0015.
     client, _ = openai_client(gateway, "sk-claude")
     left = client.models.with_raw_response.list().headers["x-driftlock-remaining-user"]
-    assert left == "4.9925", left
+    assert left == "4.994", left
 
 
-def anthropic_denials(gateway, metered):
+def anthropic_denials(gateway):
     client, attempts = anthropic_client(gateway, "sk-claude")
     create = client.messages.create
-    message = NOT_THIS_MODEL if metered else NOT_THIS_KIND
     error = denied(
         anthropic.PermissionDeniedError,
         attempts,
         lambda: create(**MESSAGE | {"model": "claude-opus-4-1"}),
-        message,
+        NOT_THIS_MODEL,
     )
     assert error.body["error"]["type"] == "permission_error", error.body
     client, attempts = anthropic_client(gateway, "sk-nobody")
@@ -265,7 +251,7 @@ def anthropic_denials(gateway, metered):
         lambda: client.messages.create(**MESSAGE),
         "does not know the API key",
     )
-    # Chat, asked for by this client, is metered in any case.
+    # Chat, asked for by this client.
     client, attempts = anthropic_client(gateway, "sk-busy", max_retries=0)
     chat = lambda: client.post("/v1/chat/completions", body=CHAT, cast_to=object)  # noqa: E731
     error = denied(anthropic.RateLimitError, attempts, chat, TOO_MANY)
@@ -278,12 +264,12 @@ def anthropic_denials(gateway, metered):
     )
     error = denied(anthropic.PaymentRequiredError, attempts, chat, USED_UP)
     assert error.body["error"]["type"] == "billing_error", error.body
-    if metered:
-        client, attempts = anthropic_client(gateway, "sk-low-claude")
-        create = client.messages.create
-        create(**MESSAGE)
-        dear = MESSAGE | {"max_tokens": 500}
-        denied(anthropic.PaymentRequiredError, attempts, lambda: create(**dear), USED_UP)
+
+    client, attempts = anthropic_client(gateway, "sk-low-claude")
+    create = client.messages.create
+    create(**MESSAGE)
+    dear = MESSAGE | {"max_tokens": 500}
+    denied(anthropic.PaymentRequiredError, attempts, lambda: create(**dear), USED_UP)
 
 
 def shutdown(gateway):
@@ -304,7 +290,6 @@ def shutdown(gateway):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("gateway")
-    parser.add_argument("--anthropic", choices=["auto", "required"], default="auto")
     arguments = parser.parse_args()
     print(f"openai {openai.__version__}, anthropic {anthropic.__version__}")
     gateway = Gateway(arguments.gateway)
@@ -313,14 +298,9 @@ def main():
         print("openai: plain and streamed calls work and cost what they are billed")
         openai_denials(gateway)
         print("openai: denials are its own errors, and tried again only where that helps")
-        metered = messages_are_metered(gateway)
-        if metered:
-            anthropic_calls(gateway)
-            print("anthropic: plain and streamed calls work and cost what they are billed")
-        else:
-            assert arguments.anthropic != "required", "the gateway does not meter messages"
-            print("SKIPPED anthropic: calls, because the gateway does not meter messages")
-        anthropic_denials(gateway, metered)
+        anthropic_calls(gateway)
+        print("anthropic: plain and streamed calls work and cost what they are billed")
+        anthropic_denials(gateway)
         print("anthropic: denials are its own errors, and tried again only where that helps")
         shutdown(gateway)
         print("gateway: open streams flow to their end before it stops")

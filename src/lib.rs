@@ -13,6 +13,8 @@
 //! - **Prices**: [`price`]; **which requests are calls**: [`provider`].
 //! - **What came of a call**: [`Error`] and [`Denial`]; [`Receipt`] and [`Settled`]; [`Policy::spend`].
 //! - **Other clients and request types**: [`carrier`]; **without a layer**: [`Policy::admit`], [`Answer`].
+//! - **Around it**: `retry::RespectDenials` for retries (feature `retry`); in a service of axum, `axum` (feature
+//!   `axum`).
 //! - **Other stores**: [`store`]; **time in tests**: [`ManualClock`].
 //! - **What it logs**: [`events`]. **How it works**: [`design`].
 //!
@@ -46,6 +48,9 @@
 //! | `async-openai` | … around async-openai's client, and services of its typed requests; its errors come out as they were |
 //! | `hyper-util` | hyper-util's failed connections are known to cost nothing |
 //! | `retry` | `retry::RespectDenials`: a denial is not tried again; what Tower sheds is known to cost nothing |
+//! | `axum` | on the inbound side: errors as responses, labels from requests, remaining budgets as headers |
+//!
+//! `examples` is for those of this crate's examples and tests that call a client.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 

@@ -8,7 +8,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -479,8 +479,19 @@ impl<F: Fn() + Send + Sync + 'static> tracing::Subscriber for Meddler<F> {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
+/// Somebody listens to everything from here on. Else another test's thread, to which
+/// nobody listens, may be the first at an event, and tracing remembers for all threads
+/// that nobody wants it.
+fn listen_everywhere() {
+    static SOMEBODY: LazyLock<tracing::Dispatch> = LazyLock::new(|| {
+        tracing::Dispatch::new(Meddler { then: || (), is_inside: AtomicBool::new(false) })
+    });
+    LazyLock::force(&SOMEBODY);
+}
+
 #[test]
 fn a_subscriber_may_use_the_policy_that_is_being_traced() {
+    listen_everywhere();
     let (builder, ledger, store, _) = policy();
     let policy = builder.rule(MonthlyBudget::new(Usd::dollars(1))).build().unwrap();
     let used = policy.clone();
@@ -502,6 +513,7 @@ fn a_subscriber_may_use_the_policy_that_is_being_traced() {
 
 #[test]
 fn a_subscriber_that_panics_at_any_event_leaves_nothing_reserved() {
+    listen_everywhere();
     for at in 0..12 {
         let (builder, _, store, _) = policy();
         let policy = builder.build().unwrap();

@@ -6,7 +6,7 @@ mod stand_in;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use driftlock::{
@@ -74,6 +74,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Listener {
 impl Listener {
     /// Runs `work` with this as the subscriber.
     async fn listen<F: Future>(&self, work: F) -> F::Output {
+        // Else tracing remembers for all threads that nobody wants an event, if the first
+        // at it is the thread of a test that does not listen.
+        static SOMEBODY: LazyLock<tracing::Dispatch> =
+            LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&SOMEBODY);
         let _listening =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()));
         work.await

@@ -11,7 +11,9 @@
 //! so that a handler may end in `?`.
 //!
 //! # Example
-//! ```
+// The crate `axum` comes with this feature only.
+#![cfg_attr(feature = "examples", doc = "```")]
+#![cfg_attr(not(feature = "examples"), doc = "```ignore")]
 //! use axum::{Router, body::Body, extract::{Request, State}, response::Response, routing::post};
 //! use driftlock::{Driftlock, DriftlockLayer, Labels, MonthlyBudget, Policy, Usd, axum::LabelsLayer};
 //! use http::{StatusCode, request::Parts};

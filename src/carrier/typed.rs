@@ -37,7 +37,9 @@ const FIXED: &str =
 /// know of them: [`hidden_retries`](crate::PolicyBuilder::hidden_retries).
 ///
 /// # Example
-/// ```
+// async-openai's client comes with this feature only.
+#[cfg_attr(feature = "examples", doc = "```")]
+#[cfg_attr(not(feature = "examples"), doc = "```ignore")]
 /// use async_openai::{Client, config::OpenAIConfig, types::chat::CreateChatCompletionRequest};
 /// use driftlock::{DriftlockLayer, MonthlyBudget, Policy, Usd, carrier::Typed};
 /// use tower::{ServiceBuilder, service_fn};

@@ -21,11 +21,12 @@ mod tools;
 use http::Uri;
 
 use self::facts::Facts;
-use super::{endpoint::Endpoint, format::Reading, governed::Governed};
-use crate::{
-    json::{Nest, Token, Walker},
-    unreadable::Unreadable,
+use super::{
+    endpoint::Endpoint,
+    format::Reading,
+    governed::{Governed, members},
 };
+use crate::unreadable::Unreadable;
 
 /// The governed keys of a messages request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,22 +67,9 @@ const KEYS: &[(&str, Key)] = &[
 
 /// Reads the body of a messages request.
 pub(super) fn read(endpoint: &Endpoint, _: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {
-    let mut walk = Walker::new(body)?;
-    if walk.token()? != Token::Open(Nest::Object) {
-        return Err(Unreadable::NotAnObject);
-    }
-    let mut facts = Facts::default();
-    let mut governed = Governed::new(KEYS);
-    while let Some(key) = walk.key()? {
-        match governed.find(key)? {
-            Some((name, key)) => facts.read(&mut walk, name, key)?,
-            None => {
-                walk.skip()?;
-            }
-        }
-    }
-    let end = walk.span().start;
-    walk.finish()?;
+    let (mut facts, mut governed) = (Facts::default(), Governed::new(KEYS));
+    let end =
+        members(body, |key| governed.find(key), |walk, name, key| facts.read(walk, name, key))?;
     facts.into_reading(endpoint, end)
 }
 

@@ -27,30 +27,14 @@ use self::{
     facts::Facts,
     keys::{REQUEST, Spellings},
 };
-use super::{endpoint::Endpoint, format::Reading};
-use crate::{
-    json::{Nest, Token, Walker},
-    unreadable::Unreadable,
-};
+use super::{endpoint::Endpoint, format::Reading, governed::members};
+use crate::unreadable::Unreadable;
 
 /// Reads the body of a request for content.
 pub(super) fn read(endpoint: &Endpoint, uri: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {
-    let mut walk = Walker::new(body)?;
-    if walk.token()? != Token::Open(Nest::Object) {
-        return Err(Unreadable::NotAnObject);
-    }
-    let mut facts = Facts::default();
-    let mut spellings = Spellings::new(REQUEST);
-    while let Some(key) = walk.key()? {
-        match spellings.find(key)? {
-            Some((name, key)) => facts.read(&mut walk, name, key)?,
-            None => {
-                walk.skip()?;
-            }
-        }
-    }
-    let end = walk.span().start;
-    walk.finish()?;
+    let (mut facts, mut spellings) = (Facts::default(), Spellings::new(REQUEST));
+    let end =
+        members(body, |key| spellings.find(key), |walk, name, key| facts.read(walk, name, key))?;
     facts.into_reading(endpoint, uri, end)
 }
 

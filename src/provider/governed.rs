@@ -4,7 +4,35 @@
 //! `model`. Where such a key decides what a call costs or which rules hold, a body
 //! that can be read in two ways is refused.
 
-use crate::{json::Text, unreadable::Unreadable};
+use crate::{
+    json::{Nest, Text, Token, Walker},
+    unreadable::Unreadable,
+};
+
+/// Reads a request's body, which is an object: `find` knows the keys that are governed,
+/// `read` reads their values, and all others are passed over. Where the object ends.
+#[inline]
+pub(super) fn members<K>(
+    body: &[u8],
+    mut find: impl FnMut(Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable>,
+    mut read: impl FnMut(&mut Walker<'_>, &'static str, K) -> Result<(), Unreadable>,
+) -> Result<u32, Unreadable> {
+    let mut walk = Walker::new(body)?;
+    if walk.token()? != Token::Open(Nest::Object) {
+        return Err(Unreadable::NotAnObject);
+    }
+    while let Some(key) = walk.key()? {
+        match find(key)? {
+            Some((name, key)) => read(&mut walk, name, key)?,
+            None => {
+                walk.skip()?;
+            }
+        }
+    }
+    let end = walk.span().start;
+    walk.finish()?;
+    Ok(end)
+}
 
 /// The governed keys of one object, and which of them were there already.
 #[derive(Debug)]

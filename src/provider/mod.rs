@@ -28,6 +28,8 @@ mod openai;
 mod path;
 mod place;
 mod route;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use endpoint::Endpoint;

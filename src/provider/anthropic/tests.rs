@@ -1,14 +1,13 @@
-use bytes::Bytes;
-
 use super::*;
 use crate::{
     call::{Input, Needs, Operation, Provider},
-    provider::{Edits, Format, prepare},
+    provider::{Edits, tests},
 };
 
+const ANTHROPIC: &str = "https://api.anthropic.com/v1/messages";
+
 fn read_body(body: &str) -> Result<Reading, Unreadable> {
-    let endpoint = Endpoint::new(Format::AnthropicMessages, Provider::ANTHROPIC);
-    read(&endpoint, &Uri::default(), body.as_bytes())
+    tests::read_at(ANTHROPIC, body)
 }
 
 /// A good request with more members.
@@ -28,9 +27,7 @@ fn text_bytes(of: &str) -> u64 {
 }
 
 fn edited(body: &str, edits: Edits<'_>) -> Option<String> {
-    let layout = read_body(body).unwrap().layout;
-    let out = prepare(&Bytes::copy_from_slice(body.as_bytes()), &layout, &edits)?;
-    Some(String::from_utf8(out.to_vec()).unwrap())
+    tests::edited(ANTHROPIC, body, edits)
 }
 
 #[test]

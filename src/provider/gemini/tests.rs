@@ -1,23 +1,16 @@
 use bytes::Bytes;
-use http::{HeaderMap, Method};
 
 use super::*;
 use crate::{
     call::{Input, Needs, Operation, Provider},
-    provider::{Edits, Format, Route, Routes, prepare},
+    provider::{
+        Edits, Format, prepare,
+        tests::{edited, read_at},
+    },
 };
 
 const GEMINI: &str =
     "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent";
-
-fn read_at(uri: &str, body: &str) -> Result<Reading, Unreadable> {
-    let uri: Uri = uri.parse().unwrap();
-    let Route::Metered(endpoint) = Routes::new().classify(&Method::POST, &uri, &HeaderMap::new())
-    else {
-        panic!("{uri} is metered");
-    };
-    read(&endpoint, &uri, body.as_bytes())
-}
 
 /// A good request with more members.
 fn with(members: &str) -> Result<Reading, Unreadable> {
@@ -261,11 +254,9 @@ fn a_maximum_is_written_where_it_belongs() {
             r#","generationConfig":{"maxOutputTokens":9}"#,
         ),
     ] {
-        let body = |members: &str| Bytes::from(format!(r#"{{"contents":[]{members}}}"#));
-        let before = body(before);
-        let reading = read_at(GEMINI, std::str::from_utf8(&before).unwrap()).unwrap();
+        let body = |members: &str| format!(r#"{{"contents":[]{members}}}"#);
         // a rewrite has its place in the path
         let edits = Edits { max_output_tokens: Some(9), model: Some("x"), include_usage: true };
-        assert_eq!(prepare(&before, &reading.layout, &edits).unwrap(), body(after));
+        assert_eq!(edited(GEMINI, &body(before), edits).unwrap(), body(after));
     }
 }

@@ -21,15 +21,15 @@ use super::{
     maximum::{self, Maximum},
     model::{self, Model},
     numbered::{self, Texts},
-    prompt::{self, Prompt},
+    prompt::Prompt,
 };
 use crate::{
     call::{Call, Operation},
-    json::{Nest, Token, Walker},
+    json::Walker,
     provider::{
         endpoint::{Endpoint, OutputKey},
         format::Reading,
-        governed::Governed,
+        governed::{Governed, members},
         layout::Layout,
         value,
     },
@@ -74,22 +74,9 @@ pub(in crate::provider) fn read(
     uri: &Uri,
     body: &[u8],
 ) -> Result<Reading, Unreadable> {
-    let mut walk = Walker::new(body)?;
-    if walk.token()? != Token::Open(Nest::Object) {
-        return Err(Unreadable::NotAnObject);
-    }
-    let mut facts = Facts::default();
-    let mut governed = Governed::new(KEYS);
-    while let Some(key) = walk.key()? {
-        match governed.find(key)? {
-            Some((name, key)) => facts.read(&mut walk, name, key)?,
-            None => {
-                walk.skip()?;
-            }
-        }
-    }
-    let end = walk.span().start;
-    walk.finish()?;
+    let (mut facts, mut governed) = (Facts::default(), Governed::new(KEYS));
+    let end =
+        members(body, |key| governed.find(key), |walk, name, key| facts.read(walk, name, key))?;
     facts.into_reading(endpoint, uri, end)
 }
 
@@ -135,7 +122,7 @@ impl Facts {
             }
             Key::Fallbacks => self.fallbacks = model::read_all(walk, name)?,
             Key::Embedded => {
-                let is_given = prompt::is_given(walk)?;
+                let is_given = value::is_given(walk)?;
                 self.prompt.open_end(is_given, "prompt embeddings");
             }
         }

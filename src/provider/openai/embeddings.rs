@@ -13,8 +13,12 @@ use super::{
 };
 use crate::{
     call::{Call, Input, Operation},
-    json::{Nest, Token, Walker},
-    provider::{endpoint::Endpoint, format::Reading, governed::Governed, layout::Layout},
+    provider::{
+        endpoint::Endpoint,
+        format::Reading,
+        governed::{Governed, members},
+        layout::Layout,
+    },
     unreadable::Unreadable,
 };
 
@@ -35,23 +39,20 @@ pub(in crate::provider) fn read(
     uri: &Uri,
     body: &[u8],
 ) -> Result<Reading, Unreadable> {
-    let mut walk = Walker::new(body)?;
-    if walk.token()? != Token::Open(Nest::Object) {
-        return Err(Unreadable::NotAnObject);
-    }
     let (mut named, mut input, mut fallbacks) = (None, None, Vec::new());
     let mut governed = Governed::new(KEYS);
-    while let Some(key) = walk.key()? {
-        match governed.find(key)? {
-            Some((name, Key::Model)) => named = Some(Model::read(&mut walk, name)?),
-            Some((name, Key::Input)) => input = numbered::read(&mut walk, name)?,
-            Some((name, Key::Fallbacks)) => fallbacks = model::read_all(&mut walk, name)?,
-            None => {
-                walk.skip()?;
+    members(
+        body,
+        |key| governed.find(key),
+        |walk, name, key| {
+            match key {
+                Key::Model => named = Some(Model::read(walk, name)?),
+                Key::Input => input = numbered::read(walk, name)?,
+                Key::Fallbacks => fallbacks = model::read_all(walk, name)?,
             }
-        }
-    }
-    walk.finish()?;
+            Ok(())
+        },
+    )?;
     let texts = input.ok_or(Unreadable::Missing { key: "input" })?;
     let layout = Layout { model: named.as_ref().map(Model::slot), ..Layout::default() };
     let model = model::answering(endpoint, uri, named.map(|model| model.name))?;

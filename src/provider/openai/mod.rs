@@ -20,6 +20,3 @@ mod numbered;
 mod prompt;
 mod tools;
 mod totals;
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 use crate::{
     call::{Call, Input, Needs, SERVER_TOOLS},
-    json::{Nest, Token, Walker},
+    json::{Token, Walker},
     unreadable::Unreadable,
 };
 
@@ -32,20 +32,6 @@ impl Prompt {
             None => call,
         }
     }
-}
-
-/// Whether the next value is there: neither `null`, `false` nor empty.
-pub(super) fn is_given(walk: &mut Walker<'_>) -> Result<bool, Unreadable> {
-    let depth = walk.depth();
-    let given = match walk.token()? {
-        Token::Null | Token::Bool(false) => false,
-        Token::Open(nest) => nest == Nest::Object || walk.token()? != Token::Close,
-        _ => true,
-    };
-    while walk.depth() > depth {
-        walk.token()?;
-    }
-    Ok(given)
 }
 
 /// Passes over a value and counts the bytes of the strings in it.

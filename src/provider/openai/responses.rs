@@ -25,8 +25,11 @@ use http::Uri;
 
 use self::facts::Facts;
 use crate::{
-    json::{Nest, Token, Walker},
-    provider::{endpoint::Endpoint, format::Reading, governed::Governed},
+    provider::{
+        endpoint::Endpoint,
+        format::Reading,
+        governed::{Governed, members},
+    },
     unreadable::Unreadable,
 };
 
@@ -77,22 +80,9 @@ pub(in crate::provider) fn read(
     uri: &Uri,
     body: &[u8],
 ) -> Result<Reading, Unreadable> {
-    let mut walk = Walker::new(body)?;
-    if walk.token()? != Token::Open(Nest::Object) {
-        return Err(Unreadable::NotAnObject);
-    }
-    let mut facts = Facts::default();
-    let mut governed = Governed::new(KEYS);
-    while let Some(key) = walk.key()? {
-        match governed.find(key)? {
-            Some((name, key)) => facts.read(&mut walk, name, key)?,
-            None => {
-                walk.skip()?;
-            }
-        }
-    }
-    let end = walk.span().start;
-    walk.finish()?;
+    let (mut facts, mut governed) = (Facts::default(), Governed::new(KEYS));
+    let end =
+        members(body, |key| governed.find(key), |walk, name, key| facts.read(walk, name, key))?;
     facts.into_reading(endpoint, uri, end)
 }
 

@@ -75,10 +75,10 @@ impl Facts {
                 }
             }
             Key::Prediction => self.predicted = prompt::text_bytes(walk)?,
-            Key::Audio => prompt.needs.media |= prompt::is_given(walk)?,
-            Key::Search => prompt.open_end(prompt::is_given(walk)?, SERVER_TOOLS),
+            Key::Audio => prompt.needs.media |= value::is_given(walk)?,
+            Key::Search => prompt.open_end(value::is_given(walk)?, SERVER_TOOLS),
             Key::DataSources => {
-                self.has_data_sources |= prompt::is_given(walk)?;
+                self.has_data_sources |= value::is_given(walk)?;
                 prompt.open_end(self.has_data_sources, "data sources");
             }
             Key::Background => prompt.open_end(value::flag(walk, name)?, "background"),

@@ -1,28 +1,17 @@
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     call::{Input, Needs, Provider},
-    provider::{Edits, Route, Routes, prepare},
+    provider::{
+        Edits,
+        tests::{edited, read_at},
+    },
 };
 
 mod edits;
 
 const OPENAI: &str = "https://api.openai.com/v1/chat/completions";
-
-fn endpoint(uri: &str) -> (Endpoint, Uri) {
-    let uri: Uri = uri.parse().unwrap();
-    match Routes::new().classify(&http::Method::POST, &uri, &http::HeaderMap::new()) {
-        Route::Metered(endpoint) => (endpoint, uri),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn read_at(uri: &str, body: &str) -> Result<Reading, Unreadable> {
-    let (endpoint, uri) = endpoint(uri);
-    read(&endpoint, &uri, body.as_bytes())
-}
 
 /// A good request with more members.
 fn with(members: &str) -> Result<Reading, Unreadable> {

@@ -3,7 +3,7 @@ use crate::{
     call::Input,
     provider::{
         Edits,
-        openai::tests::{edited, read_at},
+        tests::{edited, read_at},
     },
 };
 

@@ -3,7 +3,7 @@ use crate::{
     call::Provider,
     provider::{
         Edits,
-        openai::tests::{edited, read_at},
+        tests::{edited, read_at},
     },
 };
 

@@ -73,7 +73,7 @@ impl Facts {
                 self.service_tier = value::string(walk, name)?.map(|tier| tier.read().into());
             }
             Key::Stored => {
-                let is_given = prompt::is_given(walk)?;
+                let is_given = value::is_given(walk)?;
                 self.is_stored |= is_given;
                 prompt.open_end(is_given, "stored conversation");
             }
@@ -85,9 +85,9 @@ impl Facts {
                 }
             }
             Key::Background => self.background = value::flag(walk, name)?,
-            Key::Compaction => prompt.open_end(prompt::is_given(walk)?, "compaction"),
+            Key::Compaction => prompt.open_end(value::is_given(walk)?, "compaction"),
             Key::Fallbacks => self.fallbacks = model::read_all(walk, name)?,
-            Key::Search => prompt.open_end(prompt::is_given(walk)?, SERVER_TOOLS),
+            Key::Search => prompt.open_end(value::is_given(walk)?, SERVER_TOOLS),
         }
         Ok(())
     }

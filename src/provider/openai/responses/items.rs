@@ -2,10 +2,13 @@
 
 use crate::{
     json::{Nest, Text, Token, Walker},
-    provider::openai::{
-        media::{self, Media},
-        prompt::{self, Prompt},
-        tools,
+    provider::{
+        openai::{
+            media::{self, Media},
+            prompt::Prompt,
+            tools,
+        },
+        value,
     },
     unreadable::Unreadable,
 };
@@ -139,7 +142,7 @@ fn read_media(
     prompt: &mut Prompt,
 ) -> Result<(), Unreadable> {
     if name.is("file_id") {
-        let given = prompt::is_given(walk)?;
+        let given = value::is_given(walk)?;
         prompt.input.media += u64::from(given);
         prompt.open_end(given, "file ids");
         return Ok(());

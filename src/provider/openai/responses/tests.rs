@@ -5,7 +5,7 @@ use crate::{
     call::{Input, Needs, Operation, Provider},
     provider::{
         Edits,
-        openai::tests::{edited, read_at},
+        tests::{edited, read_at},
     },
 };
 

@@ -6,12 +6,6 @@ use super::*;
 
 const GROQ: &str = "https://api.groq.com/openai/v1/chat/completions";
 
-fn edited(uri: &str, body: &str, edits: Edits<'_>) -> Option<String> {
-    let layout = read_at(uri, body).unwrap().layout;
-    let out = prepare(&Bytes::copy_from_slice(body.as_bytes()), &layout, &edits)?;
-    Some(String::from_utf8(out.to_vec()).unwrap())
-}
-
 const ASK: Edits<'static> = Edits { model: None, include_usage: true, max_output_tokens: None };
 
 fn most(tokens: u64) -> Edits<'static> {
