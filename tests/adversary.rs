@@ -555,6 +555,31 @@ fn permits_cross_threads() {
 }
 
 #[test]
+fn a_call_given_back_is_taken_off_every_limit_that_counted_it() {
+    for the_long_way in [false, true] {
+        let (mut builder, _, _, clock) = policy();
+        for seconds in [10, 20, 30, 40, 50] {
+            builder = builder.rule(VelocityLimit::new(1, Duration::from_secs(seconds)));
+        }
+        if the_long_way {
+            builder = builder.rule(rule_fn("silent", |_: &Call| Verdict::Allow));
+        }
+        let policy = builder.build().unwrap();
+        for _ in 0..5 {
+            clock.advance(Duration::from_secs(1));
+            drop(admit(&policy).unwrap());
+        }
+        let mut permit = admit(&policy).unwrap();
+        permit.sent();
+        drop(permit);
+        for (seconds, has_room) in [(10, false), (39, false), (1, true)] {
+            clock.advance(Duration::from_secs(seconds));
+            assert_eq!(admit(&policy).is_ok(), has_room, "{seconds} seconds later");
+        }
+    }
+}
+
+#[test]
 fn newcomers_beyond_the_cap_settle_where_they_were_booked() {
     let (builder, ..) = policy();
     let store = Arc::new(MemoryStore::builder().max_scopes(2).build());

@@ -75,7 +75,11 @@ impl Permit {
         };
         match (end, billing(self.phase), actual) {
             (End::NotSent, ..) => (Usd::ZERO, SettledHow::NotSent),
-            (End::Failed, ..) => ambiguous(),
+            (End::Failed, _, seen) => {
+                // What was seen of its answer proves that it ran.
+                let (cost, how) = ambiguous();
+                (cost.max(seen.unwrap_or(Usd::ZERO)), how)
+            }
             // More was done than was told.
             (End::Complete, _, Some(seen)) if is_partial => {
                 (seen.max(estimate), SettledHow::Estimated)
@@ -133,7 +137,7 @@ mod tests {
     use crate::{
         call::{Call, Operation, Provider},
         clock::ManualClock,
-        policy::Policy,
+        policy::{OnAmbiguous, Policy},
         usage::Usage,
         usd::Usd,
     };
@@ -156,5 +160,22 @@ mod tests {
         let after = admit().await;
         assert_eq!(charged(before), Usd::dollars(2));
         assert_eq!(charged(after), Usd::dollars(4));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_costs_what_was_seen_of_its_answer() {
+        let policy =
+            Policy::builder().on_ambiguous(OnAmbiguous::Nothing).receipts(true).build().unwrap();
+        for (seen, cost) in [(None, Usd::ZERO), (Some((0, 1_000_000)), Usd::dollars(10))] {
+            let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+            let mut permit = policy.admit(&mut call).await.unwrap();
+            let receipt = permit.receipt().unwrap().clone();
+            permit.sent();
+            if let Some((input, output)) = seen {
+                permit.see(&Usage::tokens(input, output));
+            }
+            permit.failed(&"reset".into());
+            assert_eq!(receipt.try_settled().unwrap().cost, cost);
+        }
     }
 }
