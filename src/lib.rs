@@ -49,6 +49,7 @@
 //! | `hyper-util` | hyper-util's failed connections are known to cost nothing |
 //! | `retry` | `retry::RespectDenials`: a denial is not tried again; what Tower sheds is known to cost nothing |
 //! | `axum` | on the inbound side: errors as responses, labels from requests, remaining budgets as headers |
+//! | `tiktoken` | `TiktokenEstimator`: the input of OpenAI's models is counted by their own tokenizers |
 //!
 //! `examples` is for those of this crate's examples and tests that call a client.
 #![cfg_attr(docsrs, feature(doc_cfg))]
