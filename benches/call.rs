@@ -22,20 +22,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use driftlock::{
-    CostVelocity, DriftlockLayer, ForecastBudget, Labels, MaxCostPerRequest, MonthlyBudget,
-    PerUserBudget, Policy, RestrictModel, TagBasedModelDowngrade, Usd, VelocityLimit, rule::label,
-};
+use driftlock::{DriftlockLayer, Labels};
 use http::{Request, Response, header};
 use http_body::Body;
 use http_body_util::Full;
-use support::{Effort, allocations, at_most, heading, note, race, time};
+use support::{Effort, allocations, at_most, heading, note, policy, race, time};
 use tower::{Layer, Service, service_fn};
 
 fn main() {
     let effort = Effort::from_args();
     println!("call: a whole call through the layer, above a cloning and boxing pass-through");
-    for (kilobytes, most) in [(1, 2.0), (10, 5.5)] {
+    for (kilobytes, most) in [(1, 2.0), (10, 5.5), (1_000, 400.0)] {
         calls(effort, kilobytes, most);
     }
 }
@@ -72,24 +69,6 @@ fn calls(effort: Effort, kilobytes: usize, most: f64) {
     race.print_times();
     at_most("driftlock above the pass-through", race.added(2, 1) / 1_000.0, "µs", most);
     assert!(with <= without, "a call in one piece allocates nothing more: {with} above {without}");
-}
-
-fn policy() -> Policy {
-    let hour = Duration::from_secs(3_600);
-    let many = 1 << 40;
-    Policy::builder()
-        .rule(MonthlyBudget::new(Usd::dollars(1_000_000_000)))
-        .rule(PerUserBudget::new().default_limit(Usd::dollars(100_000_000)))
-        .rule(ForecastBudget::new(Usd::dollars(1_000_000_000)))
-        .rule(MaxCostPerRequest::new(Usd::dollars(1)))
-        .rule(VelocityLimit::new(many, hour))
-        .rule(VelocityLimit::new(many, hour).per_user().named("user_velocity"))
-        .rule(CostVelocity::new(Usd::dollars(100_000_000), hour).per_user())
-        .rule(RestrictModel::new(["gpt-4o", "gpt-4"]).when(label("plan").eq("free")))
-        .rule(TagBasedModelDowngrade::new(label("plan").eq("trial"), "gpt-4.1-nano"))
-        .ephemeral_ok()
-        .build()
-        .expect("the policy is sound")
 }
 
 /// A chat as clients send it, of about so many bytes.

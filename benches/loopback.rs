@@ -19,11 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use driftlock::{
-    BoxError, CostVelocity, DriftlockLayer, ForecastBudget, Labels, MaxCostPerRequest,
-    MonthlyBudget, PerUserBudget, Policy, RestrictModel, TagBasedModelDowngrade, Usd,
-    VelocityLimit, rule::label,
-};
+use driftlock::{BoxError, DriftlockLayer, Labels};
 use http::{Request, Response, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Full, channel::Channel};
@@ -32,7 +28,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo},
 };
-use support::{Effort, at_least, at_most, heading, note, race};
+use support::{Effort, at_least, at_most, heading, note, policy, race};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
@@ -119,24 +115,6 @@ fn client() -> Http {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
     Client::builder(TokioExecutor::new()).build(tcp)
-}
-
-fn policy() -> Policy {
-    let hour = Duration::from_secs(3_600);
-    let many = 1 << 40;
-    Policy::builder()
-        .rule(MonthlyBudget::new(Usd::dollars(1_000_000_000)))
-        .rule(PerUserBudget::new().default_limit(Usd::dollars(100_000_000)))
-        .rule(ForecastBudget::new(Usd::dollars(1_000_000_000)))
-        .rule(MaxCostPerRequest::new(Usd::dollars(1)))
-        .rule(VelocityLimit::new(many, hour))
-        .rule(VelocityLimit::new(many, hour).per_user().named("user_velocity"))
-        .rule(CostVelocity::new(Usd::dollars(100_000_000), hour).per_user())
-        .rule(RestrictModel::new(["gpt-4o", "gpt-4"]).when(label("plan").eq("free")))
-        .rule(TagBasedModelDowngrade::new(label("plan").eq("trial"), "gpt-4.1-nano"))
-        .ephemeral_ok()
-        .build()
-        .expect("the policy is sound")
 }
 
 /// A call to be made many times.

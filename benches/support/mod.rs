@@ -4,7 +4,9 @@
 //! a minute later. So contestants run in short rounds, one after the other and over
 //! again, and what is reported is the median over the rounds of their **ratio**
 //! (or difference) within a round.
-#![allow(dead_code, unreachable_pub, unused_imports)] // each benchmark uses a part of it
+#![allow(clippy::expect_used, dead_code, unreachable_pub, unused_imports)] // each benchmark uses a part of it
+
+mod policy;
 
 use std::{
     hint::black_box,
@@ -12,6 +14,7 @@ use std::{
 };
 
 pub use allocation_counter::measure as allocations;
+pub use policy::policy;
 
 /// How thorough a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
