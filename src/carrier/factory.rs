@@ -23,7 +23,9 @@ use crate::{
     policy::{Permit, Policy},
 };
 
-/// For `async_openai::Client::with_http_service`.
+/// For `async_openai::Client::with_http_service`, whose service takes the place of
+/// async-openai's own retries: its `OpenAIRetryLayer`, put above the layer, brings them
+/// back, and stops at a denial.
 ///
 /// # Example
 /// ```
