@@ -135,11 +135,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn admit(policy: &Policy, call: &mut Call) -> Result<Permit, Error> {
-    match pin!(policy.admit(call)).poll(&mut Context::from_waker(Waker::noop())) {
+/// The store in memory answers at once.
+fn ready<T>(answer: impl Future<Output = T>) -> T {
+    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => panic!("the store in memory answers at once"),
     }
+}
+
+fn admit(policy: &Policy, call: &mut Call) -> Result<Permit, Error> {
+    ready(policy.admit(call))
 }
 
 fn end(mut permit: Permit, how: u8, tokens: u64) {
@@ -245,4 +250,24 @@ proptest! {
     ) {
         run(&rules, settings, &steps)?;
     }
+}
+
+#[test]
+fn what_has_no_room_leaves_a_counter_near_the_top_as_it_was() {
+    let policy = Policy::builder()
+        .rule(PerUserBudget::new().default_limit(Usd::nanos(1)))
+        .ephemeral_ok()
+        .build()
+        .unwrap();
+    let month = Window::month(Zone::UTC);
+    let half = Usd::nanos(i64::MAX as u64);
+    for _ in 0..2 {
+        ready(policy.add_spend(&Scope::Workspace, month, half, "a test")).unwrap();
+    }
+    let before = ready(policy.spend(&Scope::Workspace, month)).unwrap();
+    let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o")
+        .with_labels(Labels::new().with("user", "ann"));
+    // It is booked for the workspace first, where it would not fit into the number.
+    assert_eq!(admit(&policy, &mut call).unwrap_err().denial().unwrap().rule(), "per_user_budget");
+    assert_eq!(ready(policy.spend(&Scope::Workspace, month)).unwrap(), before);
 }

@@ -128,3 +128,39 @@ impl Drop for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Answer, Call, Format, OnAbandoned, Operation, Policy, Provider, SettledHow, Usage, Usd,
+    };
+
+    /// What a call costs whose answer told this before it was dropped.
+    async fn dropped_after(on_abandoned: OnAbandoned, output_tokens: u64) -> (Usd, Usd) {
+        let policy = Policy::builder().on_abandoned(on_abandoned).receipts(true).build().unwrap();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o").with_streaming(true);
+        let mut permit = policy.admit(&mut call).await.unwrap();
+        permit.sent();
+        let receipt = permit.receipt().unwrap().clone();
+        let mut answer = Answer::new(permit, Format::OpenAiChat);
+        let usage = format!(r#"{{"prompt_tokens":10,"completion_tokens":{output_tokens}}}"#);
+        answer.event(format!(r#"{{"choices":[{{}}],"usage":{usage}}}"#).as_bytes());
+        assert_eq!(receipt.try_settled(), None, "more may come");
+        drop(answer);
+        let settled = receipt.try_settled().unwrap();
+        assert_eq!(settled.how, SettledHow::Abandoned);
+        assert_eq!(settled.usage, Some(Usage::tokens(10, output_tokens)));
+        (settled.cost, settled.reserved)
+    }
+
+    #[tokio::test]
+    async fn a_dropped_answer_costs_what_it_told_or_the_estimate_if_that_is_more() {
+        let (cost, reserved) = dropped_after(OnAbandoned::Seen, 100).await;
+        assert_eq!(cost, Usd::nanos(10 * 2_500 + 100 * 10_000));
+        assert!(cost < reserved);
+        let (cost, reserved) = dropped_after(OnAbandoned::Estimate, 100).await;
+        assert_eq!(cost, reserved);
+        let (cost, reserved) = dropped_after(OnAbandoned::Estimate, 100_000).await;
+        assert!(cost > reserved);
+    }
+}

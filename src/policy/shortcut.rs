@@ -115,7 +115,7 @@ impl Policy {
         quote: &Quote,
     ) -> Option<Reservation> {
         let cost = quote.cost.as_nanos();
-        if !quote.known || cost == 0 || cost == u64::MAX {
+        if !quote.known || cost == u64::MAX {
             return None;
         }
         let mut values = [""; MOST_SCOPES];

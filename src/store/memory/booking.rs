@@ -56,7 +56,8 @@ impl State {
 
     /// Books each charge as soon as it has room, and takes everything back if one has
     /// none. Most calls are admitted, so this is the quickest way: each counter is
-    /// visited once. No two of the places may be one.
+    /// visited once. No two of the places may be one, and a room leaves at least what is
+    /// booked below the largest number, so that what is taken back was all added.
     #[inline]
     fn book_at_once(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> Option<Reservation> {
         let Self { scopes, meanings, held, plans, .. } = self;
@@ -75,7 +76,7 @@ impl State {
             for one in &mut run.booked {
                 let Some(counter) = counters.get_mut(one.column as usize) else { continue };
                 counter.roll(now);
-                has_room = rooms.next().is_some_and(|room| counter.has_room(*room, cost));
+                has_room = rooms.next().is_some_and(|room| counter.used() <= *room);
                 if !has_room {
                     break 'all;
                 }

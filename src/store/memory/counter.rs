@@ -80,12 +80,6 @@ impl Counter {
         self.leaves = oldest.map_or(self.until, |part| part.until);
     }
 
-    /// Whether no more than `room` is used and `amount` can be added and taken back.
-    #[inline]
-    pub(super) fn has_room(&self, room: u64, amount: u64) -> bool {
-        self.used <= room && self.used.checked_add(amount).is_some()
-    }
-
     /// Takes back what was booked last of all, in the newest part. An empty part that is
     /// left is no harm: the next one takes its place.
     #[cold]
