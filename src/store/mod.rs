@@ -9,6 +9,7 @@
 //! durable one.
 
 mod contract;
+mod counting;
 mod memory;
 
 pub use contract::{

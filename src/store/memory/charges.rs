@@ -7,11 +7,13 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::{
-    horizon::Horizon,
     meaning::Meanings,
     scopes::{NONE, Scopes},
 };
-use crate::store::contract::{Charge, CounterId, StoreError};
+use crate::store::{
+    contract::{Charge, CounterId, StoreError},
+    counting::Horizon,
+};
 
 /// Charges, those next to each other on one scope together.
 #[derive(Debug, Default)]

@@ -2,14 +2,13 @@
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use super::{counter::Counter, horizon::Horizon};
 use crate::{
     claim::Unit,
-    store::contract::{CounterId, CounterKey},
+    store::{
+        contract::{CounterId, CounterKey},
+        counting::{Counter, Horizon, Times},
+    },
 };
-
-/// Up to this limit, a sliding window of calls keeps the time of every call.
-const EXACT: u64 = 1_024;
 
 /// What the store needs to know of a counter while it holds the lock.
 #[derive(Debug)]
@@ -20,26 +19,15 @@ pub(super) struct Meaning {
     pub(super) column: u32,
     /// Whether it counts money, not calls.
     pub(super) is_cost: bool,
-    /// How many times of calls are kept apart: as many as the largest limit, none
-    /// if there is no limit so far, or too large a one.
-    exact: u16,
-    /// A claim above this limit changes what is kept.
-    most: u64,
+    times: Times,
     pub(super) horizon: Horizon,
 }
 
 impl Meaning {
     /// Until when an amount booked at `now` on this counter counts.
-    ///
-    /// The time of every call is kept while there are no more of them than the
-    /// largest limit. There can be more only where nothing enforces it; then calls
-    /// fall into sub-buckets, which keeps the number of parts bounded.
     #[inline]
     pub(super) fn until(&mut self, now: u64, counter: &Counter) -> u64 {
-        match self.exact > 0 && counter.parts() <= usize::from(self.exact) {
-            true => self.horizon.exact(now),
-            false => self.horizon.until(now),
-        }
+        self.times.until(&mut self.horizon, now, counter)
     }
 }
 
@@ -69,10 +57,9 @@ impl Meanings {
         let column = self.columns[place];
         self.columns[place] += 1;
         let is_cost = key.unit == Unit::Cost;
-        let keeps_times = !is_cost && key.window.sliding_nanos().is_some();
-        let most = if keeps_times { 0 } else { u64::MAX };
         let horizon = Horizon::new(key.window);
-        self.list.push(Meaning { family, column, is_cost, exact: 0, most, horizon });
+        let times = Times::new(!is_cost, &horizon);
+        self.list.push(Meaning { family, column, is_cost, times, horizon });
         self.numbers.insert(key.clone(), id);
         id
     }
@@ -91,10 +78,8 @@ impl Meanings {
 
     /// Notes a limit: a counter of calls keeps as many times apart.
     pub(super) fn widen(&mut self, id: CounterId, limit: u64) {
-        if let Some(meaning) = self.find(id).filter(|meaning| limit > meaning.most) {
-            let is_exact = limit <= EXACT;
-            meaning.exact = if is_exact { limit as u16 } else { 0 };
-            meaning.most = if is_exact { limit } else { u64::MAX };
+        if let Some(meaning) = self.find(id) {
+            meaning.times.widen(limit);
         }
     }
 }

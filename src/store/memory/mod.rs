@@ -12,17 +12,14 @@
 //! From the outside in: `store` hashes and locks; `charges` are what a call books,
 //! looked up once for a policy; `booking` checks all and books all in the `state`;
 //! `holding` does so for calls that no policy has planned; `settling`, `refusal` and
-//! `sweep` are what else can happen. What is kept are `scopes` with their `counter`s, whose amounts leave as
-//! `horizon` says, and the reservations that are `held`.
+//! `sweep` are what else can happen. What is kept are `scopes` with their counters, and the reservations that
+//! are `held`.
 
 mod booking;
 mod charges;
-mod counter;
 mod held;
 mod holding;
-mod horizon;
 mod meaning;
-mod parts;
 mod refusal;
 mod scopes;
 mod settling;

@@ -3,13 +3,14 @@
 use super::{
     booking::beside,
     charges::{Booked, Charges, Place},
-    scopes::Scopes,
     state::State,
 };
 use crate::{
-    clock::Timestamp,
     denial::Retry,
-    store::contract::{Hold, Limit, Refusal},
+    store::{
+        contract::{Hold, Limit, Refusal},
+        counting::{later, retry_after},
+    },
 };
 
 impl State {
@@ -37,51 +38,16 @@ impl State {
             }
             first.get_or_insert(Refusal { limit: index, used, reserved, retry });
             let most = ask.and_then(|ask| limit.limit.checked_sub(ask));
-            retry = later(retry, retry_after(&mut self.scopes, most, booked, slot, now));
+            let counter = self.scopes.counter(slot, booked.column);
+            retry = later(retry, retry_after(counter.as_deref(), booked.horizon, most, now));
         }
         let nothing = Refusal { limit: 0, used: 0, reserved: 0, retry };
         Refusal { retry, ..first.unwrap_or(nothing) }
     }
 }
 
-/// When no more than `most` will be used.
-fn retry_after(
-    scopes: &mut Scopes,
-    most: Option<u64>,
-    mut booked: Booked,
-    slot: u32,
-    now: u64,
-) -> Retry {
-    let Some(most) = most else { return Retry::Never };
-    let (used, open) = scopes.used(slot, booked.column, now);
-    if !booked.horizon.slides() {
-        return match used - open.min(used) <= most {
-            true => Retry::WhenInFlightSettles,
-            false if booked.horizon.is_calendar() => at(booked.horizon.until(now)),
-            false => Retry::Never,
-        };
-    }
-    // Without a counter, there is nothing that could leave.
-    let counter = scopes.counter(slot, booked.column);
-    counter.map_or(Retry::Never, |counter| at(counter.falls_to(most)))
-}
-
 /// The counter and the slot a limit is about.
 fn limited(charges: &Charges, places: &[Place], limit: &Limit) -> Option<(Booked, u32)> {
     let (run, booked) = charges.at(limit.charge)?;
     Some((booked, places.get(run)?.slot))
-}
-
-fn at(nanos: u64) -> Retry {
-    Retry::At(Timestamp::from_nanos(nanos))
-}
-
-/// The one that must be waited for.
-fn later(one: Retry, other: Retry) -> Retry {
-    match (one, other) {
-        (Retry::Never, _) | (_, Retry::Never) => Retry::Never,
-        (Retry::At(one), Retry::At(other)) => Retry::At(one.max(other)),
-        (Retry::At(time), _) | (_, Retry::At(time)) => Retry::At(time),
-        (Retry::WhenInFlightSettles, Retry::WhenInFlightSettles) => Retry::WhenInFlightSettles,
-    }
 }

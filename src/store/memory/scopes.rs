@@ -10,8 +10,8 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{counter::Counter, slab::Slab};
-use crate::claim::Scope as Names;
+use super::slab::Slab;
+use crate::{claim::Scope as Names, store::counting::Counter};
 
 /// No such slot, no such family.
 pub(super) const NONE: u32 = u32::MAX;

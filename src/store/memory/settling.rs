@@ -1,9 +1,12 @@
 //! How a reservation ends: settled, released or expired; and corrections by hand.
 
-use super::{charges::Kind, counter::Counter, held::Record, scopes::NONE, state::State};
+use super::{charges::Kind, held::Record, scopes::NONE, state::State};
 use crate::{
     clock::Timestamp,
-    store::contract::{Adjustment, Reservation},
+    store::{
+        contract::{Adjustment, Reservation},
+        counting::Counter,
+    },
 };
 
 impl State {

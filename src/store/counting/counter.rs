@@ -3,7 +3,7 @@
 //! Every window is the same thing here: **parts**, each with the time until which
 //! it counts, in ascending order. A calendar period or a lifetime has one part, a
 //! sliding sum one for each sub-bucket, an exact count of calls one for each time
-//! of admission. [`Horizon`](super::horizon::Horizon) says which part an amount
+//! of admission. [`Horizon`](super::Horizon) says which part an amount
 //! belongs to; the rest of the store need not know what kind of window it is.
 //!
 //! Most counters belong to users who call now and then, so the newest part is
@@ -13,7 +13,7 @@ use super::parts::{Part, Parts};
 
 /// The parts of one counter, as totals and the parts behind the newest.
 #[derive(Debug, Default)]
-pub(super) struct Counter {
+pub(in crate::store) struct Counter {
     /// Settled plus reserved, of all parts.
     used: u64,
     /// The reserved share of `used`.
@@ -36,24 +36,24 @@ struct Past {
 impl Counter {
     /// Settled plus reserved; right after [`roll`](Self::roll).
     #[inline]
-    pub(super) fn used(&self) -> u64 {
+    pub(in crate::store) fn used(&self) -> u64 {
         self.used
     }
 
     /// What is reserved; right after [`roll`](Self::roll).
-    pub(super) fn open(&self) -> u64 {
+    pub(in crate::store) fn open(&self) -> u64 {
         self.open
     }
 
     /// How many parts it has, the newest included.
     #[inline]
-    pub(super) fn parts(&self) -> usize {
+    pub(in crate::store) fn parts(&self) -> usize {
         1 + self.past.as_ref().map_or(0, |past| past.parts.len())
     }
 
     /// Lets go of the parts that no longer count.
     #[inline]
-    pub(super) fn roll(&mut self, now: u64) {
+    pub(in crate::store) fn roll(&mut self, now: u64) {
         if self.leaves <= now {
             self.forget(now);
         }
@@ -83,7 +83,7 @@ impl Counter {
     /// Takes back what was booked last of all, in the newest part. An empty part that is
     /// left is no harm: the next one takes its place.
     #[cold]
-    pub(super) fn take_back(&mut self, open: u64, used: u64) {
+    pub(in crate::store) fn take_back(&mut self, open: u64, used: u64) {
         self.open = self.open.saturating_sub(open);
         self.used = self.used.saturating_sub(used);
     }
@@ -91,7 +91,7 @@ impl Counter {
     /// Reserves `amount` in the part that counts until `until`. Call
     /// [`roll`](Self::roll) before.
     #[inline]
-    pub(super) fn reserve(&mut self, until: u64, amount: u64) {
+    pub(in crate::store) fn reserve(&mut self, until: u64, amount: u64) {
         self.add(until, amount);
         self.open = self.open.saturating_add(amount);
     }
@@ -99,7 +99,7 @@ impl Counter {
     /// Adds to what is settled, and returns the part it went to. Call
     /// [`roll`](Self::roll) before.
     #[inline]
-    pub(super) fn add(&mut self, until: u64, amount: u64) -> u64 {
+    pub(in crate::store) fn add(&mut self, until: u64, amount: u64) -> u64 {
         // A part never counts for less long than an older one: when a window of
         // calls goes from buckets back to exact times, the bucket takes it.
         if until > self.until {
@@ -135,7 +135,7 @@ impl Counter {
     /// Until its deadline nobody else takes from what a reservation holds. So where that
     /// is the newest part, the others need not be asked how much of it is there.
     #[inline]
-    pub(super) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
+    pub(in crate::store) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
         if until != self.until || self.used == u64::MAX {
             return self.close(until, now, amount, refund);
         }
@@ -146,7 +146,7 @@ impl Counter {
     /// Ends a reservation of `open` in the part `until`, if that still counts, and
     /// gives `refund` of it back. What others reserved there is never touched.
     #[inline(never)]
-    pub(super) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) {
+    pub(in crate::store) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) {
         if until <= now {
             return;
         }
@@ -169,7 +169,7 @@ impl Counter {
 
     /// Takes `amount` off what is settled, from the newest part to the oldest, as
     /// far as there is any. Call [`roll`](Self::roll) before.
-    pub(super) fn take_settled(&mut self, amount: u64) {
+    pub(in crate::store) fn take_settled(&mut self, amount: u64) {
         let (_, mut taken) = self.newest().close(0, amount);
         if let Some(past) = &mut self.past {
             taken += past.take_settled(amount - taken);
@@ -179,7 +179,7 @@ impl Counter {
     }
 
     /// The first time at which no more than `most` is used, if nothing is added.
-    pub(super) fn falls_to(&self, most: u64) -> u64 {
+    pub(in crate::store) fn falls_to(&self, most: u64) -> u64 {
         let mut used = self.used;
         for part in self.past.iter().flat_map(|past| past.parts.iter()) {
             used = used.saturating_sub(part.used);
@@ -191,7 +191,7 @@ impl Counter {
     }
 
     /// Whether nothing in it counts any more. Frees what it keeps for reuse.
-    pub(super) fn is_idle(&mut self, now: u64) -> bool {
+    pub(in crate::store) fn is_idle(&mut self, now: u64) -> bool {
         self.roll(now);
         if self.past.as_ref().is_some_and(|past| past.parts.len() == 0) {
             self.past = None;

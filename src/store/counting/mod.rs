@@ -1,0 +1,17 @@
+//! Counting within a window, the same for every store that does it itself.
+//!
+//! A [`Counter`] holds amounts, and knows until when each of them counts; a
+//! [`Horizon`] says until when a new one will, and [`Times`] whether calls are kept
+//! one by one; [`retry_after`] says when there will be room. Nobody in here knows of
+//! scopes, reservations, or where a counter is kept.
+
+mod counter;
+mod horizon;
+mod parts;
+mod retry;
+mod times;
+
+pub(super) use counter::Counter;
+pub(super) use horizon::Horizon;
+pub(super) use retry::{later, retry_after};
+pub(super) use times::Times;
