@@ -10,11 +10,14 @@
 
 mod contract;
 mod counting;
+mod facts;
 mod memory;
+mod shared;
 
 pub use contract::{
     Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
     ReserveError, Store, StoreError,
 };
+pub use facts::{Ending, Facts};
 pub(crate) use memory::Plan;
 pub use memory::{MemoryStore, MemoryStoreBuilder};
