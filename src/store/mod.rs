@@ -13,6 +13,8 @@ mod counting;
 mod facts;
 mod memory;
 mod shared;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 
 pub use contract::{
     Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
