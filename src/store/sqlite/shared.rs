@@ -23,7 +23,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(identity: u64, known: Vec<CounterKey>) -> Self {
+    pub(super) fn new(identity: u64, known: &[CounterKey]) -> Self {
         let (queue, open) = Default::default();
         let registry = Registry::new(known);
         Self { queue, registry, identity, latest: AtomicU64::new(0), open }
@@ -72,7 +72,7 @@ struct Numbers {
 }
 
 impl Registry {
-    fn new(known: Vec<CounterKey>) -> Self {
+    fn new(known: &[CounterKey]) -> Self {
         let registry = Self(Mutex::default());
         known.iter().for_each(|key| {
             registry.number(key);

@@ -249,7 +249,7 @@ impl SqliteStoreBuilder {
         let file = File::open(&self.options)?;
         let path = &self.options.path;
         let known = keys(&file.conn, None).map_err(|fault| OpenError::of(path, fault))?;
-        let shared = Arc::new(Shared::new(file.identity, known));
+        let shared = Arc::new(Shared::new(file.identity, &known));
         let front = Arc::new(Front::new(self.most_cached));
         let place = file.place().to_owned();
         let writer =
