@@ -78,6 +78,7 @@ impl Writer {
 
     /// Works until nobody can ask for anything any more.
     pub(super) fn run(mut self) {
+        let _end = End(Arc::clone(&self.shared));
         let mut batch = Vec::new();
         loop {
             if self.rest.is_empty() {
@@ -303,7 +304,18 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), Fault> {
         self.file = self.file.reopened(&self.options)?;
         self.state.roll_back(&self.file.conn);
+        self.front.forget();
         Ok(())
+    }
+}
+
+/// However the thread ends, be it by a panic of somebody's waker or subscriber, nobody
+/// waits for it any more.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.queue.end();
     }
 }
 
