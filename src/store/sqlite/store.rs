@@ -347,7 +347,8 @@ impl Store for SqliteStore {
     }
 
     fn in_flight(&self, at: Timestamp) -> usize {
-        self.0.shared.in_flight(at.as_nanos())
+        let Handle { shared, .. } = &*self.0;
+        shared.in_flight(shared.note_time(at.as_nanos()))
     }
 
     fn is_durable(&self) -> bool {
