@@ -29,6 +29,8 @@ mod settling;
 mod shared;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unclaimed;
 mod words;
 mod writer;
