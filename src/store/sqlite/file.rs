@@ -20,6 +20,8 @@ use super::{
     state,
 };
 
+/// No file of SQLite's has fewer bytes.
+const SMALLEST: u64 = 512;
 /// Files up to this size are checked whole when they are opened.
 const CHECKED_WHOLE: u64 = 16 << 20;
 /// Between two looks at a file that others hold: short, because a commit is.
@@ -46,6 +48,7 @@ pub(super) struct File {
     pub(super) identity: u64,
     place: PathBuf,
     id: Option<FileId>,
+    log: Option<FileId>,
     /// How long to wait for others, in microseconds.
     patience: Arc<AtomicU64>,
 }
@@ -66,19 +69,19 @@ impl File {
 
     fn open_at(place: &Path, options: &Options, more: OpenFlags) -> Result<Self, OpenError> {
         let wrap = |fault: Fault| OpenError::of(place, fault);
-        look_before_touching(place, options.timeout)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
         let opened = Connection::open_with_flags(place, flags);
         let mut conn = opened.map_err(|error| wrap(error.into()))?;
         if conn.is_readonly("main").map_err(|error| wrap(error.into()))? {
             return Err(OpenError::ReadOnly { path: place.into() });
         }
+        look_before_touching(place, options.timeout)?;
         let patience = Arc::new(AtomicU64::new(0));
         prepare(&mut conn, options, &patience).map_err(wrap)?;
         migrate(&mut conn, place)?;
         let identity = state::identity(&conn).map_err(wrap)?;
-        let (place, id) = (place.to_owned(), id_of(place));
-        Ok(Self { conn, identity, place, id, patience })
+        let (id, log) = (id_of(place), id_of(&log_of(place)));
+        Ok(Self { conn, identity, place: place.into(), id, log, patience })
     }
 
     /// The file that is at its place now, if it is a copy of this one: a backup that was
@@ -109,6 +112,13 @@ impl File {
     pub(super) fn is_there(&self) -> bool {
         self.id.is_none() || id_of(&self.place) == self.id
     }
+
+    /// The same of its log, where what was written last is. There is no going on without
+    /// it, but when the last process closes the file, it saves what it has in hand.
+    pub(super) fn has_log(&self) -> Result<(), Fault> {
+        let log = log_of(&self.place);
+        if self.log.is_none() || id_of(&log) == self.log { Ok(()) } else { Err(Fault::Gone(log)) }
+    }
 }
 
 #[cfg(unix)]
@@ -126,9 +136,13 @@ fn id_of(_: &Path) -> Option<FileId> {
 /// Refuses a file of somebody else, of a newer program, or a damaged one, before anything
 /// could change in it.
 fn look_before_touching(path: &Path, timeout: Duration) -> Result<(), OpenError> {
-    let is_new = fs::metadata(path).map_or(true, |found| found.len() == 0);
-    if is_new && !log_of(path).exists() {
+    let bytes = fs::metadata(path).map_or(0, |found| found.len());
+    if bytes == 0 && !log_of(path).exists() {
         return Ok(());
+    }
+    // SQLite takes it for an empty one.
+    if (1..SMALLEST).contains(&bytes) {
+        return Err(OpenError::NotOurs { path: path.into() });
     }
     let wrap = |error: rusqlite::Error| OpenError::of(path, error.into());
     let conn = connect_to_read(path, timeout).map_err(wrap)?;

@@ -126,6 +126,10 @@ impl Writer {
         }
         let mut ops = mem::take(&mut self.kept);
         ops.append(batch);
+        if self.away.is_some() {
+            // The file may be full, and this makes the room that the others need.
+            ops.sort_by_key(|op| !matches!(op, Op::Prune { .. }));
+        }
         match self.transaction(ops) {
             Ok(()) => {
                 if self.away.take().is_some() {
@@ -142,9 +146,8 @@ impl Writer {
     }
 
     fn transaction(&mut self, ops: Vec<Op>) -> Result<(), (Fault, Vec<Op>)> {
-        if !self.file.is_there()
-            && let Err(fault) = self.reopen()
-        {
+        let is_there = if self.file.is_there() { self.file.has_log() } else { self.reopen() };
+        if let Err(fault) = is_there {
             return Err((fault, ops));
         }
         if let Err(fault) = self.state.begin(&self.file.conn) {
