@@ -14,7 +14,7 @@ use std::{
 
 const FILE: &str = "DRIFTLOCK_TEST_FILE";
 const TASK: &str = "DRIFTLOCK_TEST_TASK";
-/// What the child says starts with this; the rest is of the test harness.
+/// What the child says is behind this; the rest is of the test harness.
 const MARK: &str = "@ ";
 
 /// Starts the child's part of a test, with a file and a task.
@@ -54,7 +54,8 @@ pub(crate) fn lines(out: ChildStdout) -> impl Iterator<Item = String> {
             let mut line = String::new();
             out.read_line(&mut line).ok()?;
             let line = line.strip_suffix('\n')?;
-            if let Some(said) = line.strip_prefix(MARK) {
+            // The harness leaves the name of the test before the first.
+            if let Some((_, said)) = line.split_once(MARK) {
                 return Some(said.to_owned());
             }
         }
