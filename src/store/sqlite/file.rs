@@ -146,6 +146,8 @@ fn look_before_touching(path: &Path, timeout: Duration) -> Result<(), OpenError>
     }
     let wrap = |error: rusqlite::Error| OpenError::of(path, error.into());
     let conn = connect_to_read(path, timeout).map_err(wrap)?;
+    // Somebody may be making it: all that is read here is of one moment.
+    conn.execute_batch("BEGIN").map_err(wrap)?;
     let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (number("application_id"), number("user_version"));
     let (application, version) = (application.map_err(wrap)?, version.map_err(wrap)?);
