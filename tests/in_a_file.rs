@@ -532,3 +532,38 @@ fn a_reservation_of_another_file_is_no_reservation() {
     one.settle(mine, Usd::nanos(2), at(november()));
     assert_eq!(read(&one, &users(), "ada", november()), (2, 0));
 }
+
+#[test]
+fn a_call_that_is_given_back_makes_room_for_the_next_one_at_once() {
+    let directory = directory();
+    let store = open(&directory.path().join("driftlock.db"));
+    let counter = store.counter(&key(None, Unit::Calls, Window::Lifetime));
+    let ask = Ask { counter, value: "", amount: 1, limit: 1, now: november() };
+    for turn in 0..2_000 {
+        let call = admits(&store, &ask).unwrap_or_else(|refusal| panic!("{turn}: {refusal:?}"));
+        for _ in 0..3 {
+            assert_eq!(admits(&store, &ask).unwrap_err().used, 1);
+        }
+        store.release(call, at(november()));
+    }
+}
+
+#[test]
+fn a_late_settle_makes_room_for_the_next_call_at_once() {
+    let directory = directory();
+    let store = open(&directory.path().join("driftlock.db"));
+    let counter = store.counter(&users());
+    for turn in 0..1_000 {
+        let now = november() + turn * 20 * MINUTE;
+        let ask = |now| Ask { counter, value: "ada", amount: 100, limit: 100, now };
+        let call =
+            admits(&store, &ask(now)).unwrap_or_else(|refusal| panic!("{turn}: {refusal:?}"));
+        let late = now + 15 * MINUTE;
+        for _ in 0..3 {
+            assert_eq!(admits(&store, &ask(late)).unwrap_err().reserved, 0);
+        }
+        store.settle(call, Usd::ZERO, at(late));
+        let next = admits(&store, &ask(late)).unwrap();
+        store.settle(next, Usd::ZERO, at(late));
+    }
+}

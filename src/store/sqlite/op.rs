@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use super::unclaimed::Unclaimed;
+use super::{shared::Fall, unclaimed::Unclaimed};
 use crate::{
     clock::{Timestamp, saturating_nanos},
     settled::SettledHow,
@@ -25,10 +25,13 @@ pub(super) enum Op {
         cost: u64,
         at: u64,
         ended: Option<Box<Ended>>,
+        /// Of a call that counts as settled already.
+        _fall: Option<Fall>,
     },
     Release {
         id: u64,
         at: u64,
+        _fall: Fall,
     },
     Extend {
         id: u64,

@@ -285,7 +285,9 @@ impl Store for SqliteStore {
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>> {
         let Handle { shared, front, .. } = &*self.0;
         let now = shared.note_time(hold.at.as_nanos());
-        if let Some((refusal, looks)) = front.refusal(&hold, now) {
+        if !shared.expects_fall()
+            && let Some((refusal, looks)) = front.refusal(&hold, now)
+        {
             if looks {
                 shared.queue.push(Op::Look);
             }
@@ -315,9 +317,10 @@ impl Store for SqliteStore {
 
     fn release(&self, reservation: Reservation, at: Timestamp) {
         if self.is_own(reservation) {
-            let at = self.0.shared.note_time(at.as_nanos());
-            self.0.shared.queue.push(Op::Release { id: reservation.key, at });
-            self.0.shared.end(reservation.key);
+            let shared = &self.0.shared;
+            let (at, fall) = (shared.note_time(at.as_nanos()), shared.expect_fall());
+            shared.queue.push(Op::Release { id: reservation.key, at, _fall: fall });
+            shared.end(reservation.key);
         }
     }
 
@@ -382,10 +385,11 @@ impl SqliteStore {
         ended: Option<Box<Ended>>,
     ) {
         if self.is_own(reservation) {
-            let (id, cost) = (reservation.key, cost.as_nanos());
-            let at = self.0.shared.note_time(at.as_nanos());
-            self.0.shared.queue.push(Op::Settle { id, cost, at, ended });
-            self.0.shared.end(id);
+            let (id, cost, shared) = (reservation.key, cost.as_nanos(), &self.0.shared);
+            let at = shared.note_time(at.as_nanos());
+            let fall = shared.is_late(id).then(|| shared.expect_fall());
+            shared.queue.push(Op::Settle { id, cost, at, ended, _fall: fall });
+            shared.end(id);
         }
     }
 }

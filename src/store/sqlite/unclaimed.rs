@@ -26,7 +26,8 @@ impl Unclaimed {
 impl Drop for Unclaimed {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            self.shared.queue.push(Op::Release { id: reservation.key, at: 0 });
+            let fall = self.shared.expect_fall();
+            self.shared.queue.push(Op::Release { id: reservation.key, at: 0, _fall: fall });
             self.shared.end(reservation.key);
         }
     }

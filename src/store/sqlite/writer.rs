@@ -136,8 +136,8 @@ impl Writer {
                     telemetry::store_is_back();
                     self.file.be_patient(self.options.timeout);
                 }
-                self.done.clear();
                 self.front.refresh(&mut self.state);
+                self.done.clear();
                 self.answer();
                 self.tidy();
             }
@@ -170,10 +170,10 @@ impl Writer {
     fn apply(&mut self, op: Op) -> Result<(), (Fault, Op)> {
         let (conn, registry) = (&self.file.conn, &self.shared.registry);
         let done = match &op {
-            Op::Settle { id, cost, at, ended } => {
+            Op::Settle { id, cost, at, ended, .. } => {
                 self.state.settle(*id, *cost, *at, ended.as_deref(), conn, registry)
             }
-            Op::Release { id, at } => self.state.release(*id, *at, conn, registry),
+            Op::Release { id, at, .. } => self.state.release(*id, *at, conn, registry),
             Op::Extend { id, deadline } => self.state.extend(*id, *deadline, conn),
             Op::Deny(denied) => self.state.deny(denied, conn, registry),
             Op::Look => Ok(()),
