@@ -100,6 +100,9 @@ pub mod store;
 
 // governing, without a transport
 mod policy;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod report;
 mod telemetry;
 
 // carriers

@@ -3,4 +3,5 @@
 #![allow(dead_code)]
 pub(crate) mod blob;
 pub(crate) mod schema;
+pub(crate) mod standing;
 pub(crate) mod words;
