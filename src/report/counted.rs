@@ -30,23 +30,7 @@ impl Report {
 
     /// All counters of the workspace, or of all workspaces.
     pub(super) fn counted(&self, db: &Connection) -> rusqlite::Result<Vec<Counted>> {
-        let sql = "SELECT counter.id, family.id, workspace, label, unit, window FROM counter \
-                   JOIN family ON family.id = counter.family \
-                   WHERE ?1 IS NULL OR workspace = ?1 ORDER BY workspace, label, counter.id";
-        let mut statement = db.prepare_cached(sql)?;
-        let mut rows = statement.query([self.only()])?;
-        let mut list = Vec::new();
-        while let Some(row) = rows.next()? {
-            let unit = unit_named(row.get_ref(4)?.as_str().unwrap_or_default());
-            let window = window_named(row.get_ref(5)?.as_str().unwrap_or_default());
-            // A later version may count what this one has no words for.
-            let (Some(unit), Some(window)) = (unit, window) else { continue };
-            let (workspace, label) = (row.get::<_, String>(2)?, row.get::<_, Option<String>>(3)?);
-            let label = label.map(Into::into);
-            let key = CounterKey { workspace: workspace.into(), label, unit, window };
-            list.push(Counted { id: row.get(0)?, family: row.get(1)?, key });
-        }
-        Ok(list)
+        counted(db, self.only())
     }
 
     /// The one counter behind a key.
@@ -117,4 +101,25 @@ fn shape(counted: &Counted) -> String {
     let CounterKey { unit, window, .. } = counted.key;
     let key = Key { scope: counted.key.scope("…"), window, unit };
     key.to_string().replace("%E2%80%A6", "…")
+}
+
+/// All counters of one workspace, or of all.
+pub(super) fn counted(db: &Connection, only: Option<&str>) -> rusqlite::Result<Vec<Counted>> {
+    let sql = "SELECT counter.id, family.id, workspace, label, unit, window FROM counter \
+                   JOIN family ON family.id = counter.family \
+                   WHERE ?1 IS NULL OR workspace = ?1 ORDER BY workspace, label, counter.id";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query([only])?;
+    let mut list = Vec::new();
+    while let Some(row) = rows.next()? {
+        let unit = unit_named(row.get_ref(4)?.as_str().unwrap_or_default());
+        let window = window_named(row.get_ref(5)?.as_str().unwrap_or_default());
+        // A later version may count what this one has no words for.
+        let (Some(unit), Some(window)) = (unit, window) else { continue };
+        let (workspace, label) = (row.get::<_, String>(2)?, row.get::<_, Option<String>>(3)?);
+        let label = label.map(Into::into);
+        let key = CounterKey { workspace: workspace.into(), label, unit, window };
+        list.push(Counted { id: row.get(0)?, family: row.get(1)?, key });
+    }
+    Ok(list)
 }

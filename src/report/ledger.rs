@@ -11,7 +11,7 @@ use crate::{clock::Timestamp, store::sqlite::words::from_sql, usd::Usd};
 /// One call, as it was written down. What nobody told is `None`.
 ///
 /// For an example see [`report`](crate::report).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Recorded {
     /// Its number; later calls have larger ones.

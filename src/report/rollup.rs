@@ -20,7 +20,6 @@ pub(super) struct Days {
 #[derive(Clone, Debug)]
 pub(super) struct Family {
     pub(super) id: i64,
-    pub(super) workspace: String,
     pub(super) label: Option<String>,
 }
 
@@ -88,12 +87,11 @@ pub(super) fn day(value: ValueRef<'_>) -> rusqlite::Result<Day> {
 impl Report {
     /// The workspace's families, or those of all workspaces.
     pub(super) fn families(&self, db: &Connection) -> rusqlite::Result<Vec<Family>> {
-        let sql = "SELECT id, workspace, label FROM family WHERE ?1 IS NULL OR workspace = ?1 \
+        let sql = "SELECT id, label FROM family WHERE ?1 IS NULL OR workspace = ?1 \
                    ORDER BY workspace, label";
         let mut statement = db.prepare_cached(sql)?;
-        let rows = statement.query_map([self.only()], |row| {
-            Ok(Family { id: row.get(0)?, workspace: row.get(1)?, label: row.get(2)? })
-        })?;
+        let rows = statement
+            .query_map([self.only()], |row| Ok(Family { id: row.get(0)?, label: row.get(1)? }))?;
         rows.collect()
     }
 }
