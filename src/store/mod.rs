@@ -23,3 +23,6 @@ pub use contract::{
 pub use facts::{Ending, Facts};
 pub(crate) use memory::Plan;
 pub use memory::{MemoryStore, MemoryStoreBuilder};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use sqlite::{Durability, OpenError, SqliteStore, SqliteStoreBuilder};
