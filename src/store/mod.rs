@@ -5,8 +5,9 @@
 //! cost, exactly once. Rules never touch a counter, so there is nothing to race
 //! with and nothing to roll back.
 //!
-//! [`MemoryStore`] is the default. A policy that must survive a restart needs a
-//! durable one.
+//! [`MemoryStore`] is the default. A policy that must survive a restart needs a durable
+//! one: `SqliteStore` (feature `sqlite`) keeps its counters, and a ledger of all calls, in
+//! a file that several processes may share.
 
 mod contract;
 mod counting;

@@ -30,6 +30,8 @@ mod shared;
 pub(crate) mod standing;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unclaimed;
 pub(crate) mod words;
 mod writer;

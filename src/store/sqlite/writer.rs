@@ -53,7 +53,7 @@ pub(super) struct Writer {
     front: Arc<Front>,
     options: Options,
     file: File,
-    state: State,
+    pub(super) state: State,
     /// Since the file did not answer, what it said, and when to ask again.
     away: Option<(StoreError, Instant)>,
     /// What must not be lost and could not be written.
@@ -103,7 +103,7 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Op>) {
+    pub(super) fn work(&mut self, batch: &mut Vec<Op>) {
         let lost = self.shared.queue.take_lost();
         if lost > 0 {
             telemetry::lines_lost(lost);
