@@ -1,5 +1,7 @@
 //! A file with a long history, written past the store because that is sooner done.
 
+#![allow(clippy::expect_used, unreachable_pub)] // as the benchmark
+
 use std::{collections::HashMap, path::Path};
 
 use driftlock::{Timestamp, store::SqliteStore};
@@ -22,6 +24,8 @@ const MONTH_ENDS: u64 = 1_796_083_200_000_000_000; // 2026-12-01
 const MONTH_BEGINS: u64 = 1_793_491_200_000_000_000; // 2026-11-01
 const DAY: u64 = 86_400_000_000_000;
 
+/// Family, day, scope and model.
+type Line = (i64, i64, i64, Option<usize>);
 /// Calls, cost, tokens in and out.
 type Sums = [i64; 4];
 
@@ -39,7 +43,7 @@ pub fn fill(path: &Path, history: History) {
     )
     .expect("tables");
     let work = db.transaction().expect("begun");
-    let mut daily: HashMap<(i64, i64, i64, usize), Sums> = HashMap::new();
+    let mut daily: HashMap<Line, Sums> = HashMap::new();
     let mut month: HashMap<i64, i64> = HashMap::new();
     calls(&work, history, &mut daily, &mut month);
     sums(&work, history, &daily, &month);
@@ -56,7 +60,7 @@ fn model(number: usize) -> String {
 fn calls(
     db: &Connection,
     history: History,
-    daily: &mut HashMap<(i64, i64, i64, usize), Sums>,
+    daily: &mut HashMap<Line, Sums>,
     month: &mut HashMap<i64, i64>,
 ) {
     let sql = "INSERT INTO call (id, at, outcome, estimate, cost, charges, workspace, provider, \
@@ -96,7 +100,8 @@ fn calls(
             tokens[0], tokens[1]
         ];
         statement.execute(row).expect("written");
-        for (family, scope) in [(1, 1), (2, user)] {
+        // Models are told of the workspace only.
+        for (family, scope, model) in [(1, 1, Some(model)), (2, user, None)] {
             let line = daily.entry((family, (at / DAY) as i64, scope, model)).or_default();
             let add: Sums = [1, cost, tokens[0], tokens[1]];
             line.iter_mut().zip(add).for_each(|(sum, number)| *sum += number);
@@ -107,12 +112,7 @@ fn calls(
     }
 }
 
-fn sums(
-    db: &Connection,
-    history: History,
-    daily: &HashMap<(i64, i64, i64, usize), Sums>,
-    month: &HashMap<i64, i64>,
-) {
+fn sums(db: &Connection, history: History, daily: &HashMap<Line, Sums>, month: &HashMap<i64, i64>) {
     let sql = "INSERT INTO daily VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)";
     let mut statement = db.prepare(sql).expect("a statement");
     let mut lines: Vec<_> = daily.iter().collect();
@@ -122,7 +122,7 @@ fn sums(
             family,
             day,
             scope,
-            model(*number),
+            number.map_or_else(String::new, model),
             calls,
             cost,
             calls * 10_000_000,
