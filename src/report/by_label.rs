@@ -12,6 +12,7 @@ use super::{
     rollup::{self, Column, Days, Family},
     spend::dearest,
 };
+use crate::usd::Usd;
 
 /// What the calls with one value of a label cost.
 ///
@@ -74,13 +75,12 @@ impl Report {
                 return Ok(Err(ReportError::UnknownLabel { label: label.into(), known }));
             }
             let days = self.covered(db, span)?;
+            let families: Vec<_> = families.iter().filter(of_it).collect();
             let mut values: HashMap<String, Spent> = HashMap::new();
-            for family in families.iter().filter(of_it) {
-                let scopes = by_scope(db, family, days)?;
-                // Where there is one workspace, only the names that are asked for are read.
-                let most =
-                    if families.iter().filter(of_it).count() == 1 { most } else { usize::MAX };
-                for (scope, spent) in dearest_scopes(scopes, most) {
+            for family in &families {
+                // Of several workspaces, those who spent most may be others than of each.
+                let most = if families.len() == 1 { most } else { usize::MAX };
+                for (scope, spent) in dearest_scopes(db, family, days, most)? {
                     values.entry(value_of(db, scope)?).or_default().add(&spent);
                 }
             }
@@ -94,28 +94,31 @@ impl Report {
     }
 }
 
-/// What each scope of a family spent.
-pub(super) fn by_scope(
+/// What the scopes of a family spent that spent most.
+fn dearest_scopes(
     db: &Connection,
     family: &Family,
     days: Days,
-) -> rusqlite::Result<HashMap<i64, Spent>> {
-    let mut scopes: HashMap<i64, Spent> = HashMap::new();
-    rollup::each(db, Column::Scope, family, days, |scope, spent| {
-        scopes.entry(scope.as_i64().map_err(nonsense)?).or_default().add(&spent);
-        Ok(())
-    })?;
-    Ok(scopes)
-}
-
-fn dearest_scopes(scopes: HashMap<i64, Spent>, most: usize) -> Vec<(i64, Spent)> {
-    let mut list: Vec<_> = scopes.into_iter().collect();
-    if most < list.len() {
-        let key = |(scope, spent): &(i64, Spent)| (Reverse((spent.cost, spent.calls)), *scope);
-        list.select_nth_unstable_by_key(most, key);
-        list.truncate(most);
+    most: usize,
+) -> rusqlite::Result<Vec<(i64, Spent)>> {
+    /// To look so many scopes up takes no longer than to read all of the others.
+    const FEW: usize = 20;
+    if most > FEW {
+        let mut scopes: HashMap<i64, Spent> = HashMap::new();
+        rollup::each(db, Column::Scope, family, days, |scope, spent| {
+            scopes.entry(scope.as_i64().map_err(nonsense)?).or_default().add(&spent);
+            Ok(())
+        })?;
+        return Ok(scopes.into_iter().collect());
     }
-    list
+    let mut costs: Vec<_> = rollup::costs(db, family, days)?.into_iter().collect();
+    let key = |(scope, cost): &(i64, Usd)| (Reverse(*cost), *scope);
+    if most < costs.len() {
+        costs.select_nth_unstable_by_key(most, key);
+        costs.truncate(most);
+    }
+    let look_up = |(scope, _)| Ok((scope, rollup::of_scope(db, family, days, scope)?));
+    costs.into_iter().map(look_up).collect()
 }
 
 /// A label's value.

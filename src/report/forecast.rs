@@ -4,11 +4,11 @@ use hashbrown::HashMap;
 use serde::Serialize;
 
 use super::{
-    Day, Key, Report, ReportError, Span, Spent,
+    Day, Key, Report, ReportError, Span,
     budgets::resets_at,
-    by_label::{by_scope, value_of},
+    by_label::value_of,
     held::Held,
-    rollup::Family,
+    rollup::{self, Family},
 };
 use crate::{claim::Unit, clock::Timestamp, usd::Usd, window::Window};
 
@@ -95,13 +95,13 @@ impl Report {
             let rate = |spent| Rate { spent, time: time.max(DAY) };
 
             let families: Vec<Family> = self.families(db)?;
-            let mut spent: HashMap<i64, HashMap<i64, Spent>> = HashMap::new();
+            let mut spent: HashMap<i64, HashMap<i64, Usd>> = HashMap::new();
             for family in &families {
-                spent.insert(family.id, by_scope(db, family, days)?);
+                spent.insert(family.id, rollup::costs(db, family, days)?);
             }
             let workspaces = families.iter().filter(|family| family.label.is_none());
             let scopes = workspaces.filter_map(|family| spent.get(&family.id));
-            let total = rate(scopes.flat_map(HashMap::values).map(|spent| spent.cost).sum());
+            let total = rate(scopes.flat_map(HashMap::values).copied().sum());
 
             let counters = self.counted(db)?;
             let of_budgets = counters.iter().enumerate().filter(|(_, counted)| {
@@ -115,7 +115,7 @@ impl Report {
                 let found = of_budgets.get(&counter).and_then(|place| counters.get(*place));
                 let (Some(counted), Some(remaining)) = (found, held.remaining()) else { return };
                 let scope = spent.get(&counted.family).and_then(|scopes| scopes.get(&held.scope));
-                let rate = rate(scope.map_or(Usd::ZERO, |spent| spent.cost));
+                let rate = rate(scope.copied().unwrap_or_default());
                 let gone = rate.reaches(remaining);
                 let rank = (counted.key.label.is_some(), gone.is_none(), gone, held.scope);
                 list.push((rank, counted, held.scope, remaining, rate));

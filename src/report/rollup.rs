@@ -4,6 +4,7 @@
 //! the ledger. Adding them up further is done here and not by SQLite, whose `SUM` fails
 //! above 2⁶³ and takes numbers above that for negative ones.
 
+use hashbrown::HashMap;
 use rusqlite::{Connection, Row, types::ValueRef};
 
 use super::{Day, Report, Spent, error::nonsense};
@@ -64,6 +65,44 @@ pub(super) fn each(
         }
     }
     Ok(())
+}
+
+/// What each scope of a family cost within some days. To read nothing else takes half as
+/// long, which matters where there are many scopes.
+pub(super) fn costs(
+    db: &Connection,
+    family: &Family,
+    days: Days,
+) -> rusqlite::Result<HashMap<i64, Usd>> {
+    let sql = "SELECT scope, cost FROM daily WHERE family = ?1 AND day BETWEEN ?2 AND ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query((family.id, days.first.number(), days.last.number()))?;
+    let mut scopes: HashMap<i64, Usd> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let sum = scopes.entry(row.get(0)?).or_default();
+        *sum = sum.saturating_add(Usd::nanos(from_sql(row.get(1)?)));
+    }
+    Ok(scopes)
+}
+
+/// What one scope of a family spent within some days, looked up day by day.
+pub(super) fn of_scope(
+    db: &Connection,
+    family: &Family,
+    days: Days,
+    scope: i64,
+) -> rusqlite::Result<Spent> {
+    let sql = "SELECT scope, calls, cost, estimate, input_tokens, cached_input_tokens, output_tokens \
+               FROM daily WHERE family = ?1 AND day = ?2 AND scope = ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut total = Spent::default();
+    for day in days.first.to(days.last) {
+        let mut rows = statement.query((family.id, day.number(), scope))?;
+        while let Some(row) = rows.next()? {
+            total.add(&spent(row)?);
+        }
+    }
+    Ok(total)
 }
 
 fn spent(row: &Row<'_>) -> rusqlite::Result<Spent> {
