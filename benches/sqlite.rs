@@ -246,7 +246,7 @@ fn after_many_calls(effort: Effort) {
         elapsed.as_nanos() as f64
     };
     let rounds = effort.pick(300, 30);
-    let mut round = |policy: &Policy| median((0..rounds).map(|user| one(policy, user)));
+    let round = |policy: &Policy| median((0..rounds).map(|user| one(policy, user)));
     let [on_fresh, on_full] = &policies;
     // The same hundreds of users in both: what is measured is the length of the history.
     let mut laps = (Vec::new(), Vec::new());

@@ -367,6 +367,25 @@ async fn pruning_forgets_calls_and_not_what_they_cost() {
 }
 
 #[tokio::test]
+async fn old_calls_are_deleted_when_their_time_has_come() {
+    let world = World::new();
+    let day = Duration::from_secs(86_400);
+    let store = SqliteStore::builder(world.path()).retention(3 * day).open().unwrap();
+    let policy = world.builder(&store).build().unwrap();
+    for days in 1..=6 {
+        spend(&policy, "ann").await.unwrap();
+        policy.drain().await.unwrap();
+        assert_eq!(world.count("SELECT count(*) FROM call"), days.min(4));
+        world.clock.advance(day);
+        // Somebody has to come by for it.
+        policy.spend(&Scope::Workspace, month()).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let spent = policy.spend(&Scope::Workspace, month()).await.unwrap();
+    assert_eq!(spent.settled, ten_cents().saturating_mul(6));
+}
+
+#[tokio::test]
 async fn twenty_thousand_rows_are_pruned_while_calls_go_on() {
     let world = World::new();
     let store = world.store();

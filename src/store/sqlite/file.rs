@@ -36,6 +36,7 @@ pub(super) struct Options {
     pub(super) durability: Durability,
     pub(super) timeout: Duration,
     pub(super) max_bytes: Option<u64>,
+    pub(super) retention: Option<Duration>,
 }
 
 /// An open file, and which one it is.

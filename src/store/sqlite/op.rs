@@ -44,10 +44,11 @@ pub(super) enum Op {
     Change(Box<Change>, Reply<Reading>),
     /// Looks whether somebody else has written.
     Look,
+    /// Deletes old calls from the ledger; `done` counts those that were.
     Prune {
         before: u64,
         done: u64,
-        reply: Reply<u64>,
+        reply: Option<Reply<u64>>,
     },
     Flush(Reply<()>),
 }
@@ -174,7 +175,7 @@ impl Op {
                 let _ = reply.send(Err(error.clone()));
             }
             Self::Prune { reply, .. } => {
-                let _ = reply.send(Err(error.clone()));
+                let _ = reply.map(|reply| reply.send(Err(error.clone())));
             }
             Self::Flush(reply) => {
                 let _ = reply.send(Err(error.clone()));

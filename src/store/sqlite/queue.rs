@@ -108,11 +108,13 @@ impl Queue {
         Next::Work
     }
 
-    /// Moves all there is to `batch`, without waiting for anything.
-    pub(super) fn look(&self, batch: &mut Vec<Op>) {
+    /// Moves all there is to `batch`, without waiting for anything. Says whether more may
+    /// come.
+    pub(super) fn look(&self, batch: &mut Vec<Op>) -> bool {
         let mut waiting = self.lock();
         waiting.lines = 0;
         batch.append(&mut waiting.ops);
+        !waiting.is_closed
     }
 
     /// No more is to come; what is there will be done.

@@ -92,6 +92,7 @@ struct Handle {
 ///     .durability(Durability::Power)
 ///     .timeout(Duration::from_secs(1))
 ///     .max_bytes(10 << 30)
+///     .retention(Duration::from_secs(90 * 86_400))
 ///     .open()?;
 /// # drop(store);
 /// # std::fs::remove_dir_all(&directory)?;
@@ -121,6 +122,7 @@ impl SqliteStore {
             durability: Durability::default(),
             timeout: Duration::from_secs(5),
             max_bytes: None,
+            retention: None,
         };
         SqliteStoreBuilder { options, most_cached: 10_000 }
     }
@@ -176,7 +178,7 @@ impl SqliteStore {
     /// [`StoreError`] if the file did not answer.
     pub async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let before = before.as_nanos();
-        self.ask(|reply| Op::Prune { before, done: 0, reply }).await
+        self.ask(|reply| Op::Prune { before, done: 0, reply: Some(reply) }).await
     }
 
     async fn change(
@@ -231,6 +233,13 @@ impl SqliteStoreBuilder {
     /// Above it, nothing can be reserved. Defaults to no bound.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.options.max_bytes = Some(bytes);
+        self
+    }
+
+    /// How long calls stay in the ledger; later they are deleted, some at a time, about
+    /// once an hour. Counters and sums by day are not touched. Defaults to for ever.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.options.retention = Some(retention);
         self
     }
 
@@ -347,7 +356,8 @@ impl Store for SqliteStore {
     }
 
     fn in_flight(&self, at: Timestamp) -> usize {
-        self.0.shared.in_flight(at.as_nanos())
+        let Handle { shared, .. } = &*self.0;
+        shared.in_flight(shared.note_time(at.as_nanos()))
     }
 
     fn is_durable(&self) -> bool {

@@ -27,6 +27,7 @@ fn writer() -> (Writer, Arc<Shared>, tempfile::TempDir) {
         durability: Durability::Process,
         timeout: Duration::ZERO,
         max_bytes: None,
+        retention: None,
     };
     let file = File::open(&options).unwrap();
     let shared = Arc::new(Shared::new(file.identity, &[]));

@@ -25,6 +25,7 @@ use super::{
     unclaimed::Unclaimed,
 };
 use crate::{
+    clock::saturating_nanos,
     store::contract::{Reading, Refusal, Reservation, ReserveError, StoreError},
     telemetry,
 };
@@ -34,6 +35,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often what could not be written at the end is tried again.
 const LAST_TRIES: usize = 5;
+/// Between two looks for calls that are too old, in nanoseconds.
+const BETWEEN_TIDYING: u64 = 3_600_000_000_000;
 
 type ReserveReply = oneshot::Sender<Result<Unclaimed, ReserveError>>;
 
@@ -44,7 +47,7 @@ enum Answer {
     Senseless(ReserveReply, StoreError),
     Read(Reply<Reading>, Result<Reading, StoreError>),
     Flushed(Reply<()>),
-    Pruned(Reply<u64>, u64),
+    Pruned(Option<Reply<u64>>, u64),
 }
 
 /// The thread, and all it needs.
@@ -63,6 +66,8 @@ pub(super) struct Writer {
     answers: Vec<Answer>,
     /// What is to be done after this transaction, without having been asked again.
     rest: Vec<Op>,
+    /// When old calls are looked for again.
+    next_tidy: u64,
 }
 
 impl Writer {
@@ -73,7 +78,8 @@ impl Writer {
         file: File,
     ) -> Self {
         let (state, kept, done, answers, rest) = Default::default();
-        Self { shared, front, options, file, state, away: None, kept, done, answers, rest }
+        let (away, next_tidy) = (None, 0);
+        Self { shared, front, options, file, state, away, kept, done, answers, rest, next_tidy }
     }
 
     /// Works until nobody can ask for anything any more.
@@ -86,8 +92,11 @@ impl Writer {
                     break;
                 }
             } else {
-                self.shared.queue.look(&mut batch);
-                batch.append(&mut self.rest);
+                // What is left of tidying can wait for the next time the file is opened.
+                match self.shared.queue.look(&mut batch) {
+                    true => batch.append(&mut self.rest),
+                    false => self.rest.clear(),
+                }
             }
             self.work(&mut batch);
         }
@@ -125,6 +134,7 @@ impl Writer {
                 self.done.clear();
                 self.front.refresh(&mut self.state);
                 self.answer();
+                self.tidy();
             }
             Err((fault, ops)) => self.give_up(&fault, ops),
         }
@@ -241,9 +251,20 @@ impl Writer {
                     let _ = reply.send(Ok(()));
                 }
                 Answer::Pruned(reply, pruned) => {
-                    let _ = reply.send(Ok(pruned));
+                    let _ = reply.map(|reply| reply.send(Ok(pruned)));
                 }
             }
+        }
+    }
+
+    /// Has old calls deleted, now and then.
+    fn tidy(&mut self) {
+        let Some(retention) = self.options.retention else { return };
+        let now = self.state.now();
+        if now >= self.next_tidy {
+            self.next_tidy = now.saturating_add(BETWEEN_TIDYING);
+            let before = now.saturating_sub(saturating_nanos(retention));
+            self.rest.push(Op::Prune { before, done: 0, reply: None });
         }
     }
 
@@ -273,7 +294,7 @@ impl Writer {
                     let _ = reply.send(Err(error.clone()));
                 }
                 Answer::Pruned(reply, _) => {
-                    let _ = reply.send(Err(error.clone()));
+                    let _ = reply.map(|reply| reply.send(Err(error.clone())));
                 }
             }
         }
