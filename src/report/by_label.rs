@@ -80,7 +80,9 @@ impl Report {
             for family in &families {
                 // Of several workspaces, those who spent most may be others than of each.
                 let most = if families.len() == 1 { most } else { usize::MAX };
-                for (scope, spent) in dearest_scopes(db, family, days, most)? {
+                let scopes = dearest_scopes(db, family, days, most)?.into_iter();
+                // A call that was corrected may leave nothing behind.
+                for (scope, spent) in scopes.filter(|(_, spent)| *spent != Spent::default()) {
                     values.entry(value_of(db, scope)?).or_default().add(&spent);
                 }
             }

@@ -139,7 +139,7 @@ impl Report {
         })
     }
 
-    /// Every call that was decided within a span, in the order of time.
+    /// Every call that was decided within a span, in the order of time, up to now.
     ///
     /// It reads some at a time, so it takes no memory to speak of, and does not hold the
     /// store up however long it is at it. A call that ends meanwhile may be told either
@@ -150,7 +150,10 @@ impl Report {
     pub fn calls(&self, span: Span) -> Result<Calls<'_>, ReportError> {
         let (first, end) = self.look(|db| {
             let (start, end) = span.bounds(self.time(db)?);
-            Ok((first_at(db, start)?, first_at(db, end)?))
+            // What is decided from now on is left out, or it might never end.
+            let last = "SELECT ifnull(max(id), 0) FROM call";
+            let last: i64 = db.query_row(last, [], |row| row.get(0))?;
+            Ok((first_at(db, start)?, first_at(db, end)?.unwrap_or(last.saturating_add(1))))
         })?;
         Ok(Calls { report: self, next: first, end, page: Vec::new().into_iter() })
     }
@@ -163,7 +166,7 @@ pub struct Calls<'a> {
     /// The number of the next call that was not read, `None` if there is none.
     next: Option<i64>,
     /// The number of the first call that is not wanted.
-    end: Option<i64>,
+    end: i64,
     page: std::vec::IntoIter<Recorded>,
 }
 
@@ -173,7 +176,7 @@ const PAGE: i64 = 1_000;
 impl Calls<'_> {
     fn read(&mut self, first: i64) -> Result<(), ReportError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM call WHERE id >= ?1 AND (?2 IS NULL OR id < ?2) \
+            "SELECT {COLUMNS} FROM call WHERE id >= ?1 AND id < ?2 \
              AND (?3 IS NULL OR workspace = ?3) ORDER BY id LIMIT ?4"
         );
         let page: Vec<_> = self.report.look(|db| {
