@@ -32,10 +32,14 @@ impl Fault {
     /// Whether it will be no different the next time.
     pub(super) fn is_lasting(&self) -> bool {
         use ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase, TypeMismatch};
-        let is = |code| {
-            matches!(code, ConstraintViolation | DatabaseCorrupt | NotADatabase | TypeMismatch)
-        };
-        matches!(self, Self::Damaged(_)) || self.code().is_some_and(is)
+        match (self, self.code()) {
+            (Self::Gone(_), _) => false,
+            // A number is missing, or is none.
+            (Self::Damaged(_), _) | (Self::Sql(_), None) => true,
+            (Self::Sql(_), Some(code)) => {
+                matches!(code, ConstraintViolation | DatabaseCorrupt | NotADatabase | TypeMismatch)
+            }
+        }
     }
 
     pub(super) fn to_store_error(&self) -> StoreError {
@@ -60,7 +64,8 @@ impl fmt::Display for Fault {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the file is damaged",
             Some(ErrorCode::SystemIoFailure) => "the disk failed",
             Some(ErrorCode::CannotOpen) => "the file cannot be opened",
-            _ => "the file did not answer",
+            Some(_) => "the file did not answer",
+            None => "the file holds something else than it should",
         };
         match self {
             Self::Sql(error) => write!(f, "{what}: {error}"),

@@ -33,6 +33,7 @@ struct Waiting {
     lost: u64,
     is_closed: bool,
     is_writer_asleep: bool,
+    is_writer_gone: bool,
 }
 
 /// What the writer is to do next.
@@ -48,6 +49,9 @@ impl Queue {
     pub(super) fn push(&self, op: Op) {
         let is_line = matches!(op, Op::Deny(_));
         let mut waiting = self.lock();
+        if waiting.is_writer_gone {
+            return; // who waits for it sees that
+        }
         if is_line {
             if waiting.lines >= MOST_LINES {
                 waiting.lost += 1;
@@ -121,6 +125,16 @@ impl Queue {
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.wake.notify_one();
+    }
+
+    /// Nothing will be done any more: whoever waits is told so.
+    pub(super) fn end(&self) {
+        let mut waiting = self.lock();
+        waiting.is_writer_gone = true;
+        let ops = mem::take(&mut waiting.ops);
+        // Dropping them wakes those who wait, which is code of others.
+        drop(waiting);
+        drop(ops);
     }
 
     /// How many lines were dropped since this was asked last.

@@ -68,7 +68,10 @@ impl State {
                 statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             self.now = self.now.max(from_sql(now));
             self.fell_elsewhere |= self.epoch != from_sql(epoch);
-            (self.last_call, self.epoch) = (from_sql(last_call), from_sql(epoch));
+            self.epoch = from_sql(epoch);
+            // A backup that was put back must not give the numbers of calls out again that
+            // are still in flight.
+            self.last_call = self.last_call.max(from_sql(last_call));
             self.due = next_deadline(conn)?;
             self.version = Some(version);
         }

@@ -26,8 +26,8 @@ impl Unclaimed {
 impl Drop for Unclaimed {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
-            self.shared.end(reservation.key);
             self.shared.queue.push(Op::Release { id: reservation.key, at: 0 });
+            self.shared.end(reservation.key);
         }
     }
 }

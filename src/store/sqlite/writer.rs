@@ -84,6 +84,7 @@ impl Writer {
 
     /// Works until nobody can ask for anything any more.
     pub(super) fn run(mut self) {
+        let _end = End(Arc::clone(&self.shared));
         let mut batch = Vec::new();
         loop {
             if self.rest.is_empty() {
@@ -125,6 +126,10 @@ impl Writer {
         }
         let mut ops = mem::take(&mut self.kept);
         ops.append(batch);
+        if self.away.is_some() {
+            // The file may be full, and this makes the room that the others need.
+            ops.sort_by_key(|op| !matches!(op, Op::Prune { .. }));
+        }
         match self.transaction(ops) {
             Ok(()) => {
                 if self.away.take().is_some() {
@@ -141,9 +146,8 @@ impl Writer {
     }
 
     fn transaction(&mut self, ops: Vec<Op>) -> Result<(), (Fault, Vec<Op>)> {
-        if !self.file.is_there()
-            && let Err(fault) = self.reopen()
-        {
+        let is_there = if self.file.is_there() { self.file.has_log() } else { self.reopen() };
+        if let Err(fault) = is_there {
             return Err((fault, ops));
         }
         if let Err(fault) = self.state.begin(&self.file.conn) {
@@ -324,7 +328,18 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), Fault> {
         self.file = self.file.reopened(&self.options)?;
         self.state.roll_back(&self.file.conn);
+        self.front.forget();
         Ok(())
+    }
+}
+
+/// However the thread ends, be it by a panic of somebody's waker or subscriber, nobody
+/// waits for it any more.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.queue.end();
     }
 }
 
