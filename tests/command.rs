@@ -84,7 +84,7 @@ fn models_top_users_and_forecast_are_tables_and_json() {
     assert_eq!(row(&said(&db, &["models"]), "gpt-4o-2024-08-06")[1], "$0.0450");
     assert_eq!(json(&db, &["models"])[0]["model"], "gpt-4o");
     let users = said(&db, &["top-users", "-n", "1"]);
-    assert_eq!(row(&users, "ann@example.com")[1..3], ["$0.0900", "12"]);
+    assert_eq!(row(&users, "ann@example.com")[1..3], ["$0.09", "12"]);
     assert!(!users.contains("bob"));
     assert_eq!(json(&db, &["top-users"])[1]["value"], "bob");
     assert_eq!(json(&db, &["top-users", "--label", "team"])[0]["value"], "search");
@@ -142,7 +142,7 @@ fn a_budget_is_reset_raised_and_seeded_by_its_key() {
     }
     let ann = "user=ann@example.com";
     let table = said(&db, &["budgets"]);
-    assert_eq!(row(&table, ann)[2..4], ["$10.0000", "$0.0900"]);
+    assert_eq!(row(&table, ann)[2..4], ["$10.00", "$0.09"]);
 
     let changed = json(&db, &["reset", ann, "--reason", "a gift"]);
     assert_eq!(
@@ -166,7 +166,9 @@ fn a_budget_is_reset_raised_and_seeded_by_its_key() {
     let (code, _, error) = run(&db, &["seed", "user=zoe@mnth", "1"]);
     assert_eq!(code, 1);
     assert!(error.contains("nobody is known as `user=zoe@mnth`; known are"), "{error}");
-    assert!(error.contains("user=bob"), "{error}");
+    assert!(error.contains("user=bob; for somebody who has not called yet, add --new"), "{error}");
+    let (code, _, error) = run(&db, &["reset", "user=zoe"]);
+    assert_eq!((code, error.contains("--new")), (1, false), "{error}");
     let seeded = json(&db, &["seed", "user=zoe", "1", "--new"]);
     assert_eq!((&seeded["before"], &seeded["after"]["settled"]), (&Value::Null, &"1.00".into()));
 
@@ -214,7 +216,7 @@ fn an_invoice_is_read_from_a_file_or_from_standard_input() {
     let invoice = scratch.file("invoice.csv");
     std::fs::write(&invoice, "date,model,amount\n2200-03-11,gpt-4o-2024-08-06,0.02\n").unwrap();
     let text = said(&db, &["reconcile", invoice.to_str().unwrap()]);
-    assert_eq!(row(&text, "gpt-4o")[2..], ["$0.0150", "$0.0200", "+0.005"]);
+    assert_eq!(row(&text, "gpt-4o")[2..], ["$0.0150", "$0.02", "+0.005"]);
     assert_eq!(row(&text, "gpt-4o-mini")[3], "missing");
     assert!(text.ends_with("recorded $0.01545, billed $0.02, difference +0.00455\n"), "{text}");
 
@@ -304,21 +306,20 @@ fn a_file_that_is_not_what_it_should_be_is_an_error_and_left_as_it_is() {
     assert_eq!(std::fs::read(&empty).unwrap().len(), 0);
 
     let db = filled(&scratch);
-    edit(&db, "PRAGMA user_version = 9");
+    let mut unknown = Command::new(env!("CARGO_BIN_EXE_driftlock"));
+    let output =
+        unknown.arg("--db").arg(&db).args(["--workspace", "prd", "stats"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.ends_with("knows no workspace `prd`; it has prod, test\n"), "{error}");
+    let mut none = Command::new(env!("CARGO_BIN_EXE_driftlock"));
+    let output = none.arg("--db").arg(&db).args(["reset", "workspace"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.ends_with("name one: prod, test (--workspace NAME)\n"), "{error}");
+    edit(&db, "PRAGMA user_version = 999");
     let (code, _, error) = run(&db, &["stats"]);
     assert_eq!(code, 1);
     assert!(
-        error.contains("version 9") && error.contains("use the version of driftlock"),
-        "{error}"
-    );
-
-    let (_, _, error) = {
-        edit(&db, "PRAGMA user_version = 2");
-        let output = command(&db).args(["--workspace", "prd", "stats"]).output().unwrap();
-        (0, 0, String::from_utf8(output.stderr).unwrap())
-    };
-    assert!(
-        error.contains("cannot be used multiple times") || error.contains("prod, test"),
+        error.contains("version 999") && error.contains("use the version of driftlock"),
         "{error}"
     );
 }

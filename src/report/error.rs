@@ -80,6 +80,11 @@ pub enum ReportError {
         /// Some of those that are known, those alike first.
         known: Vec<String>,
     },
+    /// SQLite may not make the two files it needs beside this one.
+    NoPlace {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file could not be read.
     Unreadable(BoxError),
     /// The export could not be written.
@@ -146,6 +151,12 @@ impl fmt::Display for ReportError {
             Self::UnknownScope { key, known } => {
                 write!(f, "nobody is known as `{key}`; known are {}", listed(known))
             }
+            Self::NoPlace { path } => write!(
+                f,
+                "{} can only be read where files may be made beside it: ask as the user that the \
+                 service runs as, or copy it, with its `-wal`, to a directory of your own",
+                path.display()
+            ),
             Self::Unreadable(error) => write!(f, "the file could not be read: {error}"),
             Self::Write(error) => write!(f, "could not write: {error}"),
         }

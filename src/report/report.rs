@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use smol_str::SmolStr;
 
 use super::{ReportError, error::nonsense};
@@ -55,11 +55,12 @@ impl Report {
             Ok(schema::APPLICATION) => {}
             Ok(_) => return Err(ReportError::Foreign { path }),
             Err(error) => {
-                let other = error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase);
-                return Err(if other {
-                    ReportError::Foreign { path }
-                } else {
-                    ReportError::of(error)
+                return Err(match error.sqlite_error_code() {
+                    Some(ErrorCode::NotADatabase) => ReportError::Foreign { path },
+                    Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+                        ReportError::NoPlace { path }
+                    }
+                    _ => ReportError::of(error),
                 });
             }
         }

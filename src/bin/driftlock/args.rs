@@ -105,6 +105,7 @@ pub(crate) enum Command {
     },
     /// Takes away what is settled on a budget; what calls in flight hold stays
     Reset {
+        /// Which budget, as `driftlock budgets` prints it: user=u-17, workspace@day
         key: Key,
         /// Why, for whoever audits it
         #[arg(long, default_value = "reset by hand", value_name = "TEXT")]
@@ -112,6 +113,7 @@ pub(crate) enum Command {
     },
     /// Raises the limits on a budget for a while; 0 ends that
     Raise {
+        /// Which budget, as `driftlock budgets` prints it: user=u-17, workspace@day
         key: Key,
         /// By how much: dollars, or calls if the key ends in #calls
         #[arg(allow_negative_numbers = true)]
@@ -128,6 +130,7 @@ pub(crate) enum Command {
     },
     /// Adds an opening balance: what was spent before driftlock counted
     Seed {
+        /// Which budget, as `driftlock budgets` prints it: user=u-17, workspace@day
         key: Key,
         /// How much: dollars, or calls if the key ends in #calls
         #[arg(allow_negative_numbers = true)]

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use driftlock::{
-    Timestamp, Unit, Usd,
+    Amount, Timestamp, Unit, Usd,
     report::{Budget, Key, Report, ReportError},
     store::{Adjustment, CounterKey, SqliteStore, Store},
 };
@@ -21,7 +21,8 @@ pub(crate) fn reset(
     reason: &str,
     to: &mut To<'_>,
 ) -> Result<(), Failure> {
-    let (counter, before) = find(report, key, false)?;
+    let counter = report.counter(key)?;
+    let before = Some(report.budget(key)?);
     let at = report.now()?;
     with_store(report, async |store| Ok(store.reset(&counter, key.value(), reason, at).await?))?;
     tell(report, key, &before, to)
@@ -64,7 +65,7 @@ pub(crate) fn seed(
 ) -> Result<(), Failure> {
     let balance = number(key, balance)?;
     let delta = i64::try_from(balance).map_err(|_| {
-        let most = driftlock_amount(key, i64::MAX.unsigned_abs());
+        let most = readable(key, i64::MAX.unsigned_abs());
         Failure::Usage(format!("an opening balance is at most {most}"))
     })?;
     let (key_of_counter, before) = find(report, key, new)?;
@@ -92,11 +93,14 @@ pub(crate) fn prune(report: &Report, before: Timestamp, to: &mut To<'_>) -> Resu
 }
 
 /// The counter behind a key, and what it holds; nothing yet if it is for somebody new.
+///
+/// Only where that was said: a typing error would else be a user of its own.
 fn find(report: &Report, key: &Key, new: bool) -> Result<(CounterKey, Option<Budget>), Failure> {
     let counter = report.counter(key)?;
     match report.budget(key) {
         Ok(budget) => Ok((counter, Some(budget))),
         Err(ReportError::UnknownScope { .. }) if new => Ok((counter, None)),
+        Err(error @ ReportError::UnknownScope { .. }) => Err(Failure::New(error)),
         Err(error) => Err(error.into()),
     }
 }
@@ -124,10 +128,10 @@ fn number(key: &Key, text: &str) -> Result<u64, Failure> {
     }
 }
 
-fn driftlock_amount(key: &Key, number: u64) -> String {
+fn readable(key: &Key, number: u64) -> String {
     amount(match key.unit {
-        Unit::Cost => driftlock::Amount::Cost(Usd::nanos(number)),
-        Unit::Calls => driftlock::Amount::Calls(number),
+        Unit::Cost => Amount::Cost(Usd::nanos(number)),
+        Unit::Calls => Amount::Calls(number),
     })
 }
 

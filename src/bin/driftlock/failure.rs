@@ -9,6 +9,8 @@ pub(crate) enum Failure {
     /// The command line makes no sense.
     Usage(String),
     Report(ReportError),
+    /// Nobody is known by that name, which may be meant.
+    New(ReportError),
     Write(io::Error),
     Other(String),
 }
@@ -30,6 +32,9 @@ impl fmt::Display for Failure {
                 write!(f, "{error} (--workspace NAME)")
             }
             Self::Report(error) => error.fmt(f),
+            Self::New(error) => {
+                write!(f, "{error}; for somebody who has not called yet, add --new")
+            }
             Self::Write(error) => write!(f, "could not write: {error}"),
         }
     }

@@ -31,7 +31,8 @@ impl To<'_> {
     }
 }
 
-/// Dollars to the cent above a hundred, else to four decimals, rounded; JSON has them all.
+/// Dollars, rounded to the cent above a hundred, else to four decimals where they are more
+/// than two; JSON has them all.
 pub(crate) fn usd(usd: Usd) -> String {
     let nanos = u128::from(usd.as_nanos());
     let (unit, decimals) = if nanos < 100_000_000_000 { (100_000, 4) } else { (10_000_000, 2) };
@@ -40,7 +41,12 @@ pub(crate) fn usd(usd: Usd) -> String {
         return if nanos == 0 { "$0.00".into() } else { "<$0.0001".into() };
     }
     let scale = 10u128.pow(decimals);
-    format!("${}.{:0width$}", grouped(rounded / scale), rounded % scale, width = decimals as usize)
+    let (whole, part) = (grouped(rounded / scale), rounded % scale);
+    match (decimals, part % 100) {
+        (4, 0) => format!("${whole}.{:02}", part / 100),
+        (4, _) => format!("${whole}.{part:04}"),
+        _ => format!("${whole}.{part:02}"),
+    }
 }
 
 pub(crate) fn amount(amount: Amount) -> String {
@@ -94,7 +100,7 @@ mod tests {
             "<$0.0001",
             "$0.0001",
             "$0.1235",
-            "$100.0000",
+            "$100.00",
             "$1,234,567.90",
             "$18,446,744,073.71",
         ];
