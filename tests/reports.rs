@@ -69,6 +69,28 @@ fn spend_is_told_by_day_model_user_and_label() {
 }
 
 #[test]
+fn a_users_day_is_one_sum_and_may_be_several_in_an_older_file() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let count = "SELECT count(*) FROM daily JOIN scope ON scope.id = scope WHERE value LIKE 'ann%'";
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let days: i64 = db.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(days, 6);
+    let before = Report::open(&path).unwrap().by_user(Span::all()).unwrap();
+    edit(
+        &path,
+        "UPDATE daily SET calls = 1, cost = cost / 2, estimate = estimate / 2, \
+         input_tokens = input_tokens / 2, output_tokens = output_tokens / 2 WHERE calls = 2 AND model = ''; \
+         INSERT INTO daily SELECT family, day, scope, 'gpt-4o', calls, cost, estimate, input_tokens, \
+         cached_input_tokens, output_tokens FROM daily WHERE model = '' AND scope IN \
+         (SELECT id FROM scope WHERE value LIKE 'ann%')",
+    );
+    let report = Report::open(&path).unwrap();
+    assert_eq!(report.by_user(Span::all()).unwrap()[0], before[0]);
+    assert_eq!(report.top_users(Span::all(), 1).unwrap()[0], before[0]);
+}
+
+#[test]
 fn workspaces_are_summed_unless_one_is_named() {
     let scratch = Scratch::new();
     let path = filled(&scratch);
