@@ -67,7 +67,7 @@ impl Daily {
             if !seen.insert(booked.scope) {
                 continue;
             }
-            // A user's day is one row whatever models it took, or a quarter of many users
+            // A user's day is one row whatever models it took, or a year's quarter of many users
             // would be too much to add up while somebody waits for a report.
             let model = if family.is_label { SmolStr::default() } else { model.clone() };
             let line = Line { family: family.id, day: day_of(call.at), scope: booked.scope, model };
