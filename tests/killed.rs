@@ -254,6 +254,8 @@ fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
     let mut random = Random(7);
     let mut totals = Totals::default();
     for run in 0..runs {
+        // Sometimes another process has the file open all the time.
+        let survivor = (run % 3 == 2).then(|| SqliteStore::open(&file).unwrap());
         let mut child = start("part_of_the_child", &file, run);
         let heard = hear(&mut child);
         thread::sleep(Duration::from_micros(random.below(500_000)));
@@ -262,16 +264,16 @@ fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
         let said = Said::of(&heard.join().unwrap());
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(error, "", "the child failed before it was killed");
-        check(&file, run, &said, &mut totals);
+        let store = survivor.unwrap_or_else(|| SqliteStore::open(&file).unwrap());
+        check(&file, store, run, &said, &mut totals);
     }
     println!("{totals:#?}");
     assert!(totals.settled > runs, "the child did nothing");
     assert!(totals.shortfall <= totals.bound);
 }
 
-/// Opens the file again, first at the time of the kill, then when all deadlines are over.
-fn check(file: &Path, run: u64, said: &Said, totals: &mut Totals) {
-    let store = SqliteStore::open(file).unwrap();
+/// Looks at the file at the time of the kill, and again when all deadlines are over.
+fn check(file: &Path, store: SqliteStore, run: u64, said: &Said, totals: &mut Totals) {
     let clock = ManualClock::at(time_of(run));
     let policy = policy(&store, &clock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -10,9 +10,9 @@ use std::{fs, path::Path, time::Duration};
 
 use driftlock::{
     Timestamp, Unit, Usd, Window, Zone,
-    store::{CounterKey, OpenError, Reservation, SqliteStore, Store},
+    store::{CounterKey, OpenError, Reservation, ReserveError, SqliteStore, Store},
 };
-use on_disk::{MINUTE, at, directory, open, wait};
+use on_disk::{Ask, MINUTE, at, directory, november, open, reserve, spend, users, wait};
 use rusqlite::{Connection, OpenFlags, types::Value};
 
 mod on_disk;
@@ -131,6 +131,32 @@ fn an_old_file_is_upgraded_once_however_many_open_it() {
         let app = month("app", None);
         assert_eq!(read(store, &app, "", later.as_nanos()), (184_950_000, 0));
     }
+}
+
+#[test]
+fn a_program_that_runs_while_a_newer_one_changes_the_tables_writes_no_more() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let store = open(&file);
+    spend(&store, &users(), "ada", 60);
+    let newer = Connection::open(&file).unwrap();
+    let version: i64 = number(&newer, "PRAGMA user_version");
+    newer.pragma_update(None, "user_version", version + 1).unwrap();
+    let ask = |amount| Ask {
+        counter: store.counter(&users()),
+        value: "ada",
+        amount,
+        limit: 100,
+        now: november(),
+    };
+    for _ in 0..2 {
+        let Err(ReserveError::Unavailable(error)) = reserve(&store, &ask(1)) else {
+            panic!("admitted")
+        };
+        assert!(error.to_string().contains("a newer driftlock"), "{error}");
+    }
+    newer.pragma_update(None, "user_version", version).unwrap();
+    assert!(reserve(&store, &ask(41)).is_err() && reserve(&store, &ask(40)).is_ok());
 }
 
 #[test]

@@ -14,13 +14,15 @@ pub(crate) enum Fault {
     Damaged(&'static str),
     /// The file is not where it was.
     Gone(PathBuf),
+    /// A newer program has changed the tables.
+    Outdated,
 }
 
 impl Fault {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sql(error) => error.sqlite_error_code(),
-            Self::Damaged(_) | Self::Gone(_) => None,
+            Self::Damaged(_) | Self::Gone(_) | Self::Outdated => None,
         }
     }
 
@@ -33,7 +35,7 @@ impl Fault {
     pub(super) fn is_lasting(&self) -> bool {
         use ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase, TypeMismatch};
         match (self, self.code()) {
-            (Self::Gone(_), _) => false,
+            (Self::Gone(_) | Self::Outdated, _) => false,
             // A number is missing, or is none.
             (Self::Damaged(_), _) | (Self::Sql(_), None) => true,
             (Self::Sql(_), Some(code)) => {
@@ -75,6 +77,9 @@ impl fmt::Display for Fault {
                 "{} was deleted or replaced while it was in use; put it back, or start again",
                 path.display()
             ),
+            Self::Outdated => f.write_str(
+                "a newer driftlock has changed the file's tables; update this program as well",
+            ),
         }
     }
 }
@@ -83,7 +88,7 @@ impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Sql(error) => Some(error),
-            Self::Damaged(_) | Self::Gone(_) => None,
+            Self::Damaged(_) | Self::Gone(_) | Self::Outdated => None,
         }
     }
 }

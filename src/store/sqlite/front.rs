@@ -23,7 +23,7 @@ use moka::sync::Cache;
 use rusqlite::Connection;
 use smol_str::SmolStr;
 
-use super::{op::OwnedHold, room::View, state::State};
+use super::{fault::Fault, op::OwnedHold, room::View, state::State};
 use crate::{
     denial::Retry,
     store::{
@@ -155,14 +155,20 @@ impl Front {
     }
 
     /// Takes note of a hold that was refused because of what has settled.
-    pub(super) fn note(&self, hold: &OwnedHold, state: &mut State, conn: &Connection) {
+    pub(super) fn note(
+        &self,
+        hold: &OwnedHold,
+        state: &mut State,
+        conn: &Connection,
+    ) -> Result<(), Fault> {
         let mut kept = self.kept();
         for limit in &hold.limits {
             let Some(charge) = hold.charges.get(usize::from(limit.charge)) else { continue };
             let Some(value) = hold.values.get(usize::from(charge.value)) else { continue };
-            // Both were found a moment ago.
-            let Ok(row) = state.meanings.row(charge.counter, conn) else { continue };
-            let Ok(place) = state.place(charge.counter, value, conn) else { continue };
+            // Both were found a moment ago. But no error may be passed over: SQLite may have
+            // given up the transaction with it.
+            let row = state.meanings.row(charge.counter, conn)?;
+            let place = state.place(charge.counter, value, conn)?;
             let key = (charge.counter, value.clone());
             match place {
                 Some((scope, row)) => {
@@ -180,6 +186,7 @@ impl Front {
             }
             kept.noted.push((key, place));
         }
+        Ok(())
     }
 
     /// After a transaction, before anybody is told of it: brings what is in here up to

@@ -9,6 +9,7 @@ use super::{
     fault::Fault,
     meanings::Meanings,
     op::before_the_end,
+    schema::VERSION,
     scopes::Scopes,
     shared::Registry,
     words::{from_sql, to_sql},
@@ -60,6 +61,7 @@ impl State {
         let version =
             conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.version != Some(version) {
+            check_tables(conn)?;
             self.scopes.forget();
             self.calls.forget();
             let mut statement =
@@ -188,6 +190,14 @@ impl State {
         self.scopes.load(scope, conn)?;
         Ok(Some((scope, row.id)))
     }
+}
+
+/// Whether the tables are still those that this program knows: it might write less to a row
+/// than a newer one keeps there.
+fn check_tables(conn: &Connection) -> Result<(), Fault> {
+    let mut statement = conn.prepare_cached("PRAGMA user_version")?;
+    let found: i32 = statement.query_row([], |row| row.get(0))?;
+    if found > VERSION { Err(Fault::Outdated) } else { Ok(()) }
 }
 
 /// The number that tells this file from others.

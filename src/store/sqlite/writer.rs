@@ -195,8 +195,8 @@ impl Writer {
             Op::Reserve(hold, reply) => match self.state.reserve(&hold, conn, registry) {
                 Ok(Reserved::Booked(id, deadline)) => Answer::Booked(reply, id, deadline),
                 Ok(Reserved::Refused(refusal, is_spent)) => {
-                    if is_spent {
-                        self.front.note(&hold, &mut self.state, conn);
+                    if is_spent && let Err(fault) = self.front.note(&hold, &mut self.state, conn) {
+                        return Err((fault, Op::Reserve(hold, reply)));
                     }
                     Answer::Refused(reply, refusal)
                 }
