@@ -1,6 +1,6 @@
 //! What only a store in a file can get wrong: its thread, its memory of refusals, its
 //! place, and what is odd in a file.
-#![cfg(feature = "sqlite")]
+#![cfg(all(unix, feature = "sqlite"))]
 #![allow(clippy::unwrap_used)] // in helpers too
 
 use std::{

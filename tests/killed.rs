@@ -5,7 +5,7 @@
 //! a settle was flushed. What it said is what the file must know. The provider bills some
 //! calls above what was reserved; only of those may anything be missing, and only if the
 //! settle was not in the file yet.
-#![cfg(feature = "sqlite")]
+#![cfg(all(unix, feature = "sqlite"))]
 #![allow(clippy::unwrap_used)] // in helpers too
 
 use std::{

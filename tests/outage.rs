@@ -1,7 +1,7 @@
 //! A file that is full, locked, read-only, damaged, gone, or no file of driftlock's: a
 //! clear error or the policy's answer to outages, never a panic, and never a call that is
 //! admitted because something was forgotten.
-#![cfg(feature = "sqlite")]
+#![cfg(all(unix, feature = "sqlite"))]
 #![allow(clippy::unwrap_used)] // in helpers too
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -272,6 +273,84 @@ fn a_file_that_others_hold_cannot_be_opened_and_that_is_known_in_time() {
     let error = SqliteStore::builder(&file).timeout(timeout).open().unwrap_err();
     assert!(error.to_string().contains("another process holds the file"), "{error}");
     drop(store);
+}
+
+// ---- again and again
+
+/// Calls go on while the file is disturbed, and whatever was admitted is settled once.
+fn goes_on_while(store: &SqliteStore, disturb: impl Fn(u64)) {
+    let (policy, _) = policy(store, OnOutage::Deny);
+    let is_over = AtomicBool::new(false);
+    let (admitted, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for lane in 0..8 {
+            let (policy, is_over, admitted, failed) = (&policy, &is_over, &admitted, &failed);
+            scope.spawn(move || {
+                let mut turn = 0u64;
+                while !is_over.load(Ordering::Relaxed) {
+                    turn += 1;
+                    match admit(policy, &format!("{lane}-{}-{:x>200}", turn % 50, "")) {
+                        Ok(permit) if turn.is_multiple_of(7) => permit.release(),
+                        Ok(permit) => {
+                            admitted.fetch_add(1, Ordering::Relaxed);
+                            permit.settle(&Usage::tokens(0, 1));
+                        }
+                        Err(Error::Store(_)) => {
+                            failed.fetch_add(1, Ordering::Relaxed);
+                            thread::sleep(Duration::from_micros(200));
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        (0..15).for_each(&disturb);
+        is_over.store(true, Ordering::Relaxed);
+    });
+    soon(|| wait(store.flush()).is_ok());
+    let (admitted, failed) = (admitted.into_inner(), failed.into_inner());
+    println!("{admitted} admitted, {failed} failed");
+    assert!(admitted > 0 && failed > 0);
+    assert_eq!(spent(&policy), usage_cost(0, 1).saturating_mul(admitted));
+    let conn = Connection::open(store.path()).unwrap();
+    let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as u64;
+    assert_eq!(number("SELECT count(*) FROM call WHERE outcome = 'actual'"), admitted);
+    assert_eq!(number("SELECT count(*) FROM call WHERE outcome = 'open'"), 0);
+    let daily = "SELECT sum(calls) FROM daily JOIN scope ON scope.id = scope WHERE value = ''";
+    assert_eq!(number(daily), admitted);
+}
+
+#[test]
+fn calls_that_go_on_while_the_file_is_locked_now_and_then_are_settled_once() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let timeout = Duration::from_millis(2);
+    let store = SqliteStore::builder(&file).timeout(timeout).open().unwrap();
+    let other = Connection::open(&file).unwrap();
+    other.busy_timeout(Duration::from_secs(5)).unwrap();
+    goes_on_while(&store, |turn| {
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        thread::sleep(Duration::from_millis(turn % 5 * 4));
+        other.execute_batch("COMMIT").unwrap();
+        thread::sleep(Duration::from_millis(60));
+    });
+}
+
+#[test]
+fn calls_that_go_on_while_the_disk_is_full_now_and_then_are_settled_once() {
+    let Some(mount) = Mount::new(&["-t", "tmpfs", "-o", "size=32m"], None) else {
+        return skipped("a full disk: no disk can be mounted");
+    };
+    let store = open(&mount.0.path().join("driftlock.db"));
+    let ballast = mount.0.path().join("ballast");
+    goes_on_while(&store, |_| {
+        let mut out = fs::File::create(&ballast).unwrap();
+        let filled = |_: &usize| out.write(&[0; 65_536]).is_ok_and(|written| written > 0);
+        (0..).take_while(filled).for_each(drop);
+        thread::sleep(Duration::from_millis(20));
+        fs::remove_file(&ballast).unwrap();
+        thread::sleep(Duration::from_millis(20));
+    });
 }
 
 // ---- read-only
