@@ -7,6 +7,7 @@ use tracing::{Span, debug, debug_span, field::Empty, info, level_filters::LevelF
 use crate::{
     call::{Call, Provider},
     claim::Scope,
+    clock::Timestamp,
     denial::Denial,
     error::Error,
     labels::LabelError,
@@ -128,7 +129,7 @@ pub(crate) fn unlabelled_for(error: &LabelError) {
 
 /// The store did not answer and the policy lets calls through.
 pub(crate) fn outage(call: &Call, error: &StoreError) {
-    warn!(target: "driftlock", { gen_ai.request.model = call.model(), %error }, "store outage; sent unmetered");
+    warn!(target: "driftlock", { gen_ai.request.model = call.model(), why = %error }, "sent unmetered");
 }
 
 /// A store does not answer any more.
@@ -189,6 +190,11 @@ pub(crate) fn twins(workspace: &str) {
 /// Settled spend was changed by hand.
 pub(crate) fn adjusted(scope: &Scope, window: Window, delta_nanos: i64, reason: &str) {
     info!(target: "driftlock", { %scope, %window, delta_nanos, reason }, "adjusted");
+}
+
+/// A limit was raised by hand.
+pub(crate) fn raised(scope: &Scope, window: Window, by_nanos: u64, until: Timestamp, reason: &str) {
+    info!(target: "driftlock", { %scope, %window, by_nanos, %until, reason }, "raised");
 }
 
 /// A user's callback panicked.

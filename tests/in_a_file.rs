@@ -17,7 +17,7 @@ use std::{
 
 use driftlock::{
     Retry, Timestamp, Unit, Usd, Window, Zone,
-    store::{CounterKey, Hold, Reservation, ReserveError, SqliteStore, Store},
+    store::{CounterKey, Hold, Raise, Reservation, ReserveError, SqliteStore, Store},
 };
 use on_disk::{
     Ask, MINUTE, SECOND, admits, at, directory, hold, key, november, open, read, reserve, spend,
@@ -104,7 +104,9 @@ fn a_raise_elsewhere_lets_calls_pass_and_ends() {
     spend(&here, &users(), "ada", 100);
     is_out_of_room(&here, "ada");
     let (now, until) = (november(), november() + MINUTE);
-    wait(elsewhere.raise(&users(), "ada", 10, at(until), "a test", at(now))).unwrap();
+    let (counter, value, reason) = (elsewhere.counter(&users()), "ada", "a test");
+    let raise = Raise { counter, value, by: 10, until: at(until), reason, at: at(now) };
+    wait(elsewhere.raise(raise)).unwrap();
     let counter = here.counter(&users());
     let ask = |now| Ask { counter, value: "ada", amount: 4, limit: 100, now };
     let sees = |_| {

@@ -11,7 +11,7 @@ use crate::{
     claim::{Amount, Scope, Unit},
     clock::Timestamp,
     settled::SettledHow,
-    store::{Adjustment, StoreError},
+    store::{Adjustment, Raise, Reading, StoreError},
     telemetry,
     usd::Usd,
     window::Window,
@@ -32,6 +32,14 @@ pub struct Spend {
 }
 
 impl Spend {
+    fn from_reading(reading: Reading) -> Self {
+        Self {
+            settled: Usd::nanos(reading.settled),
+            reserved: Usd::nanos(reading.reserved),
+            resets_at: reading.resets_at,
+        }
+    }
+
     /// Settled plus reserved.
     pub fn total(&self) -> Usd {
         self.settled.saturating_add(self.reserved)
@@ -106,6 +114,8 @@ pub struct Stats {
     pub ambiguous: u64,
     /// While observing: admitted although a rule would have denied it.
     pub would_deny: u64,
+    /// Admitted and not counted, because the store did not answer.
+    pub unmetered: u64,
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +128,7 @@ pub(crate) struct Tally {
     abandoned: AtomicU64,
     ambiguous: AtomicU64,
     would_deny: AtomicU64,
+    unmetered: AtomicU64,
     warned: AtomicBool,
 }
 
@@ -136,6 +147,10 @@ impl Tally {
 
     pub(super) fn count_would_deny(&self) {
         self.would_deny.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_unmetered(&self) {
+        self.unmetered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts the ends that a person may want to look at.
@@ -231,11 +246,47 @@ impl Policy {
         let counter = store.counter(&key);
         let reading = store.adjust(Adjustment { counter, value, delta, reason, at }).await?;
         telemetry::adjusted(scope, window, delta, reason);
-        Ok(Spend {
-            settled: Usd::nanos(reading.settled),
-            reserved: Usd::nanos(reading.reserved),
-            resets_at: reading.resets_at,
-        })
+        Ok(Spend::from_reading(reading))
+    }
+
+    /// Raises every limit on what the calls of a scope may spend within a window by an
+    /// amount, until a time, in place of what they were raised by before; zero ends that.
+    /// It needs a durable store, holds for all processes that share it, and survives
+    /// restarts.
+    ///
+    /// # Errors
+    /// [`SpendError`] if nothing counts this, the store cannot raise limits or does not
+    /// answer.
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use driftlock::{Policy, Scope, Usd, Window, Zone};
+    ///
+    /// # async fn raise(policy: Policy) -> Result<(), driftlock::SpendError> {
+    /// let until = policy.now().saturating_add(Duration::from_secs(24 * 60 * 60));
+    /// let (ann, month) = (Scope::user("ann"), Window::month(Zone::UTC));
+    /// policy.raise_limit(&ann, month, Usd::dollars(50), until, "launch day").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn raise_limit(
+        &self,
+        scope: &Scope,
+        window: Window,
+        by: Usd,
+        until: Timestamp,
+        reason: &str,
+    ) -> Result<Spend, SpendError> {
+        let (key, value) = self.0.counter_key(scope, Unit::Cost, window);
+        let store = self.0.store.get();
+        if !store.knows(&key) {
+            return Err(SpendError::NotCounted { scope: scope.clone(), window });
+        }
+        let (counter, by, at) = (store.counter(&key), by.as_nanos(), self.0.clock.now());
+        let reading = store.raise(Raise { counter, value, by, until, reason, at }).await?;
+        telemetry::raised(scope, window, by, until, reason);
+        Ok(Spend::from_reading(reading))
     }
 
     /// The time, by the policy's clock.
@@ -256,6 +307,7 @@ impl Policy {
             abandoned: read(&tally.abandoned),
             ambiguous: read(&tally.ambiguous),
             would_deny: read(&tally.would_deny),
+            unmetered: read(&tally.unmetered),
         }
     }
 }

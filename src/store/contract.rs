@@ -75,6 +75,12 @@ pub trait Store: Send + Sync + 'static {
     /// its newest amounts first.
     fn adjust<'a>(&'a self, adjustment: Adjustment<'a>) -> Answer<'a, Result<Reading, StoreError>>;
 
+    /// Raises every limit on one counter of a scope for a while, in place of what it was
+    /// raised by before. Defaults to an error: not every store has means for that.
+    fn raise<'a>(&'a self, _raise: Raise<'a>) -> Answer<'a, Result<Reading, StoreError>> {
+        Answer::ready(Err(StoreError::new("this store cannot raise limits")))
+    }
+
     /// Waits until everything handed over so far is applied.
     fn flush(&self) -> Answer<'_, Result<(), StoreError>>;
 
@@ -106,6 +112,10 @@ pub trait Store: Send + Sync + 'static {
     /// A call was denied by this rule; `estimate` is what it might have cost, where that
     /// is known. Must return at once and never fail. Defaults to nothing.
     fn deny(&self, _facts: &Facts<'_>, _rule: &str, _estimate: Option<Usd>, _at: Timestamp) {}
+
+    /// A call was sent without being counted, because this store did not answer. Must
+    /// return at once and never fail. Defaults to nothing.
+    fn unmetered(&self, _facts: &Facts<'_>, _estimate: Usd, _at: Timestamp) {}
 }
 
 /// What a counter means. Two rules that mean the same share one counter.
@@ -259,6 +269,25 @@ pub struct Adjustment<'a> {
     pub value: &'a str,
     /// What to add, in nano-dollars or calls.
     pub delta: i64,
+    /// Why, for whoever audits it.
+    pub reason: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A limit is raised by hand.
+///
+/// For an example see [`Policy::raise_limit`](crate::Policy::raise_limit).
+#[derive(Clone, Copy, Debug)]
+pub struct Raise<'a> {
+    /// The counter.
+    pub counter: CounterId,
+    /// The label's value, `""` for the workspace.
+    pub value: &'a str,
+    /// By how much, in nano-dollars or calls; zero ends what was raised before.
+    pub by: u64,
+    /// Until when.
+    pub until: Timestamp,
     /// Why, for whoever audits it.
     pub reason: &'a str,
     /// When.

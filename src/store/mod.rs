@@ -18,8 +18,8 @@ mod shared;
 pub(crate) mod sqlite;
 
 pub use contract::{
-    Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
-    ReserveError, Store, StoreError,
+    Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Raise, Reading, Refusal,
+    Reservation, ReserveError, Store, StoreError,
 };
 pub use facts::{Ending, Facts};
 pub(crate) use memory::Plan;

@@ -61,7 +61,9 @@ impl fmt::Display for Fault {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 "another process holds the file"
             }
-            Some(ErrorCode::DiskFull) => "no room is left for the file",
+            Some(ErrorCode::DiskFull) => {
+                "no room is left for the file, on its disk or below `max_bytes`"
+            }
             Some(ErrorCode::ReadOnly) => "the file cannot be written",
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the file is damaged",
             Some(ErrorCode::SystemIoFailure) => "the disk failed",

@@ -261,7 +261,14 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     if found < VERSION {
         transaction.pragma_update(None, "user_version", VERSION).map_err(wrap)?;
     }
-    transaction.commit().map_err(wrap)
+    transaction.commit().map_err(wrap)?;
+    if found < VERSION {
+        // The tables go into the file itself at once, so that a copy of it without its log
+        // is not taken for an empty file.
+        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+        conn.query_row(checkpoint, [], |_| Ok(())).map_err(wrap)?;
+    }
+    Ok(())
 }
 
 /// Looks at a small file as a whole. What is damaged in a large one is found when it is

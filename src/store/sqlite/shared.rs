@@ -108,17 +108,22 @@ impl Registry {
         registry
     }
 
-    /// The number of a counter, a new one if it has none.
+    /// The number of a counter.
     pub(super) fn number(&self, key: &CounterKey) -> CounterId {
+        self.enter(key).0
+    }
+
+    /// The number of a counter, and whether it is a new one because it had none.
+    pub(super) fn enter(&self, key: &CounterKey) -> (CounterId, bool) {
         let mut numbers = self.lock();
         if let Some(known) = numbers.of.get(key) {
-            return *known;
+            return (*known, false);
         }
         // There is no memory for four thousand million counters.
         let id = CounterId(u32::try_from(numbers.keys.len()).unwrap_or(u32::MAX));
         numbers.keys.push(key.clone());
         numbers.of.insert(key.clone(), id);
-        id
+        (id, true)
     }
 
     pub(super) fn knows(&self, key: &CounterKey) -> bool {

@@ -16,7 +16,7 @@ use super::{
     file::{File, Options},
     front::Front,
     meanings::keys,
-    op::{Change, Denied, Ended, Op, OwnedFacts, OwnedHold, What},
+    op::{Change, Ended, Line, Op, OwnedFacts, OwnedHold, What},
     shared::Shared,
     unclaimed::Unclaimed,
     writer::Writer,
@@ -25,8 +25,8 @@ use crate::{
     clock::Timestamp,
     store::{
         contract::{
-            Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Reservation, ReserveError,
-            Store, StoreError,
+            Adjustment, Answer, CounterId, CounterKey, Hold, Raise, Reading, Reservation,
+            ReserveError, Store, StoreError,
         },
         facts::{Ending, Facts},
     },
@@ -141,7 +141,7 @@ impl SqliteStore {
     /// is reserved stays. It is written down in the file, with the reason.
     ///
     /// # Errors
-    /// [`StoreError`] if the file did not answer.
+    /// [`StoreError`] if nothing counts this, or the file did not answer.
     pub async fn reset(
         &self,
         key: &CounterKey,
@@ -149,26 +149,8 @@ impl SqliteStore {
         reason: &str,
         at: Timestamp,
     ) -> Result<Reading, StoreError> {
-        self.change(self.counter(key), value, What::Reset, reason, at).await
-    }
-
-    /// Raises every limit on one counter of a scope by `amount` (nano-dollars or calls)
-    /// until a time, in all processes and across restarts; zero ends that. It is written
-    /// down in the file, with the reason.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the file did not answer.
-    pub async fn raise(
-        &self,
-        key: &CounterKey,
-        value: &str,
-        amount: u64,
-        until: Timestamp,
-        reason: &str,
-        at: Timestamp,
-    ) -> Result<Reading, StoreError> {
-        let what = What::Raise { by: amount, until: until.as_nanos() };
-        self.change(self.counter(key), value, what, reason, at).await
+        let counter = self.0.shared.registry.number(key);
+        self.change(counter, value, What::Reset, reason, at).await
     }
 
     /// Deletes from the ledger the calls that were decided before a time and have ended.
@@ -275,7 +257,12 @@ impl SqliteStoreBuilder {
 
 impl Store for SqliteStore {
     fn counter(&self, key: &CounterKey) -> CounterId {
-        self.0.shared.registry.number(key)
+        let (counter, is_new) = self.0.shared.registry.enter(key);
+        if is_new {
+            // So that a report knows of it before the first call.
+            self.0.shared.queue.push(Op::Know(counter));
+        }
+        counter
     }
 
     fn knows(&self, key: &CounterKey) -> bool {
@@ -332,11 +319,12 @@ impl Store for SqliteStore {
         }
     }
 
+    fn unmetered(&self, facts: &Facts<'_>, estimate: Usd, at: Timestamp) {
+        self.write(facts, None, estimate, at);
+    }
+
     fn deny(&self, facts: &Facts<'_>, rule: &str, estimate: Option<Usd>, at: Timestamp) {
-        let at = self.0.shared.note_time(at.as_nanos());
-        let estimate = estimate.map_or(0, Usd::as_nanos);
-        let denied = Denied { facts: OwnedFacts::new(facts), rule: rule.into(), estimate, at };
-        self.0.shared.queue.push(Op::Deny(Box::new(denied)));
+        self.write(facts, Some(rule.into()), estimate.unwrap_or(Usd::ZERO), at);
     }
 
     fn read<'a>(
@@ -352,6 +340,12 @@ impl Store for SqliteStore {
     fn adjust<'a>(&'a self, adjustment: Adjustment<'a>) -> Answer<'a, Result<Reading, StoreError>> {
         let Adjustment { counter, value, delta, reason, at } = adjustment;
         Answer::pending(self.change(counter, value, What::Add(delta), reason, at))
+    }
+
+    fn raise<'a>(&'a self, raise: Raise<'a>) -> Answer<'a, Result<Reading, StoreError>> {
+        let Raise { counter, value, by, until, reason, at } = raise;
+        let what = What::Raise { by, until: until.as_nanos() };
+        Answer::pending(self.change(counter, value, what, reason, at))
     }
 
     fn flush(&self) -> Answer<'_, Result<(), StoreError>> {
@@ -377,6 +371,13 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
+    fn write(&self, facts: &Facts<'_>, denied_by: Option<SmolStr>, estimate: Usd, at: Timestamp) {
+        let at = self.0.shared.note_time(at.as_nanos());
+        let (facts, estimate) = (OwnedFacts::new(facts), estimate.as_nanos());
+        let line = Line { facts, denied_by, estimate, at };
+        self.0.shared.queue.push(Op::Write(Box::new(line)));
+    }
+
     fn hand_over_settle(
         &self,
         reservation: Reservation,

@@ -175,7 +175,8 @@ impl Writer {
             }
             Op::Release { id, at, .. } => self.state.release(*id, *at, conn, registry),
             Op::Extend { id, deadline } => self.state.extend(*id, *deadline, conn),
-            Op::Deny(denied) => self.state.deny(denied, conn, registry),
+            Op::Write(line) => self.state.write(line, conn, registry),
+            Op::Know(counter) => self.state.know(*counter, conn, registry),
             Op::Look => Ok(()),
             _ => return self.ask(op),
         };
@@ -310,12 +311,12 @@ impl Writer {
 
     /// Tells whoever waits that the file is away, and keeps the rest.
     fn put_off(&mut self, ops: Vec<Op>, error: &StoreError) {
-        let mut lines = self.kept.iter().filter(|op| matches!(op, Op::Deny(_))).count();
+        let mut lines = self.kept.iter().filter(|op| matches!(op, Op::Write(_))).count();
         for op in ops {
             match &op {
                 Op::Look => {}
-                Op::Deny(_) if lines >= MOST_LINES => telemetry::lines_lost(1),
-                Op::Deny(_) => {
+                Op::Write(_) if lines >= MOST_LINES => telemetry::lines_lost(1),
+                Op::Write(_) => {
                     lines += 1;
                     self.kept.push(op);
                 }
