@@ -256,7 +256,7 @@ fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
     for run in 0..runs {
         // Sometimes another process has the file open all the time.
         let survivor = (run % 3 == 2).then(|| SqliteStore::open(&file).unwrap());
-        let mut child = start("part_of_the_child", &file, run);
+        let mut child = start("part_of_the_child", &file, &run.to_string());
         let heard = hear(&mut child);
         thread::sleep(Duration::from_micros(random.below(500_000)));
         child.kill().unwrap();
@@ -265,7 +265,7 @@ fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(error, "", "the child failed before it was killed");
         let store = survivor.unwrap_or_else(|| SqliteStore::open(&file).unwrap());
-        check(&file, store, run, &said, &mut totals);
+        check(&file, &store, run, &said, &mut totals);
     }
     println!("{totals:#?}");
     assert!(totals.settled > runs, "the child did nothing");
@@ -273,9 +273,9 @@ fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
 }
 
 /// Looks at the file at the time of the kill, and again when all deadlines are over.
-fn check(file: &Path, store: SqliteStore, run: u64, said: &Said, totals: &mut Totals) {
+fn check(file: &Path, store: &SqliteStore, run: u64, said: &Said, totals: &mut Totals) {
     let clock = ManualClock::at(time_of(run));
-    let policy = policy(&store, &clock);
+    let policy = policy(store, &clock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let spend = || runtime.block_on(policy.spend(&Scope::Workspace, month())).unwrap();
 
