@@ -148,7 +148,7 @@ fn together(
     how_many: u64,
 ) -> Vec<(Child, impl Iterator<Item = String> + use<>)> {
     let start = |number| {
-        let mut child = start("part_of_a_child", file, format!("{task} {number}"));
+        let mut child = start("part_of_a_child", file, &format!("{task} {number}"));
         let out = child.stdout.take().unwrap();
         (child, lines(out))
     };
