@@ -144,6 +144,13 @@ pub(crate) fn store_is_back() {
     info!(target: "driftlock", "the store answers again");
 }
 
+/// The clock says an earlier time than the store has seen.
+#[cfg(feature = "sqlite")]
+pub(crate) fn clock_behind(by: std::time::Duration) {
+    warn!(target: "driftlock", { ?by }, "the clock is behind the time that the store has seen: until it has caught up, \
+         periods do not end and windows stand still");
+}
+
 /// What calls cost could not be written down: they count at their estimates.
 #[cfg(feature = "sqlite")]
 pub(crate) fn unwritten(calls: usize) {

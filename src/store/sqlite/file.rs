@@ -65,7 +65,9 @@ impl File {
             return Err(OpenError::NoFile { path: path.into() });
         }
         // A relative path would mean something else once the process has moved.
-        let place = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.into());
+        // SQLite keeps the log beside the file, and not beside a link to it.
+        let place = fs::canonicalize(path).unwrap_or_else(|_| absolute());
         Self::open_at(&place, options, OpenFlags::SQLITE_OPEN_CREATE)
     }
 
@@ -225,13 +227,19 @@ fn prepare(
     let mut left = options.timeout.as_millis();
     // Several processes that open a new file at once get in each other's way here, where
     // SQLite does not always wait, and so never should: else the two would add up.
-    while let Err(error) = conn.query_row(mode, [], |row| row.get::<_, String>(0)) {
-        let fault = Fault::from(error);
+    let found = loop {
+        let fault = match conn.query_row(mode, [], |row| row.get::<_, String>(0)) {
+            Ok(found) => break found,
+            Err(error) => Fault::from(error),
+        };
         if !fault.is_busy() || left == 0 {
             return Err(fault);
         }
         left -= 1;
         std::thread::sleep(Duration::from_millis(1));
+    };
+    if found != "wal" {
+        return Err(Fault::NoLog);
     }
     patience.store(micros(options.timeout), Ordering::Relaxed);
     let synchronous = match options.durability {

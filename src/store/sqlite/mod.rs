@@ -17,6 +17,7 @@ mod durability;
 mod fault;
 mod file;
 mod front;
+mod latest;
 mod meanings;
 mod op;
 mod open_error;

@@ -171,7 +171,7 @@ impl SqliteStore {
         reason: &str,
         at: Timestamp,
     ) -> Result<Reading, StoreError> {
-        let at = self.0.shared.note_time(at.as_nanos());
+        let at = self.0.shared.latest.note(at.as_nanos());
         let value = SmolStr::new(value);
         let change = Change { counter, value, what, reason: reason.into(), at };
         self.ask(|reply| Op::Change(Box::new(change), reply)).await
@@ -271,7 +271,7 @@ impl Store for SqliteStore {
 
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>> {
         let Handle { shared, front, .. } = &*self.0;
-        let now = shared.note_time(hold.at.as_nanos());
+        let now = shared.latest.note(hold.at.as_nanos());
         if !shared.expects_fall()
             && let Some((refusal, looks)) = front.refusal(&hold, now)
         {
@@ -305,7 +305,7 @@ impl Store for SqliteStore {
     fn release(&self, reservation: Reservation, at: Timestamp) {
         if self.is_own(reservation) {
             let shared = &self.0.shared;
-            let (at, fall) = (shared.note_time(at.as_nanos()), shared.expect_fall());
+            let (at, fall) = (shared.latest.note(at.as_nanos()), shared.expect_fall());
             shared.queue.push(Op::Release { id: reservation.key, at, _fall: fall });
             shared.end(reservation.key);
         }
@@ -333,7 +333,7 @@ impl Store for SqliteStore {
         value: &'a str,
         at: Timestamp,
     ) -> Answer<'a, Result<Reading, StoreError>> {
-        let (value, at) = (SmolStr::new(value), self.0.shared.note_time(at.as_nanos()));
+        let (value, at) = (SmolStr::new(value), self.0.shared.latest.note(at.as_nanos()));
         Answer::pending(self.ask(move |reply| Op::Read { counter, value, at, reply }))
     }
 
@@ -354,7 +354,7 @@ impl Store for SqliteStore {
 
     fn in_flight(&self, at: Timestamp) -> usize {
         let Handle { shared, .. } = &*self.0;
-        shared.in_flight(shared.note_time(at.as_nanos()))
+        shared.in_flight(shared.latest.note(at.as_nanos()))
     }
 
     fn is_durable(&self) -> bool {
@@ -372,7 +372,7 @@ impl Store for SqliteStore {
 
 impl SqliteStore {
     fn write(&self, facts: &Facts<'_>, denied_by: Option<SmolStr>, estimate: Usd, at: Timestamp) {
-        let at = self.0.shared.note_time(at.as_nanos());
+        let at = self.0.shared.latest.note(at.as_nanos());
         let (facts, estimate) = (OwnedFacts::new(facts), estimate.as_nanos());
         let line = Line { facts, denied_by, estimate, at };
         self.0.shared.queue.push(Op::Write(Box::new(line)));
@@ -387,7 +387,7 @@ impl SqliteStore {
     ) {
         if self.is_own(reservation) {
             let (id, cost, shared) = (reservation.key, cost.as_nanos(), &self.0.shared);
-            let at = shared.note_time(at.as_nanos());
+            let at = shared.latest.note(at.as_nanos());
             let fall = shared.is_late(id).then(|| shared.expect_fall());
             shared.queue.push(Op::Settle { id, cost, at, ended, _fall: fall });
             shared.end(id);

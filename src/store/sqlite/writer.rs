@@ -33,6 +33,8 @@ use crate::{
 /// So long a file that others hold is not asked again, so that an outage does not cost
 /// every call a timeout.
 const PAUSE: Duration = Duration::from_millis(200);
+/// So long it is waited for then: neighbours that commit all the time are not an outage.
+const BRIEFLY: Duration = Duration::from_millis(20);
 /// How often what could not be written at the end is tried again.
 const LAST_TRIES: usize = 5;
 /// Between two looks for calls that are too old, in nanoseconds.
@@ -137,6 +139,7 @@ impl Writer {
                     self.file.be_patient(self.options.timeout);
                 }
                 self.front.refresh(&mut self.state);
+                self.shared.latest.learn(self.state.now());
                 self.done.clear();
                 self.answer();
                 self.tidy();
@@ -281,7 +284,7 @@ impl Writer {
         if self.away.is_none() {
             telemetry::store_is_away(&error);
             // Who asks while the file is held does not wait for it again and again.
-            self.file.be_patient(Duration::ZERO);
+            self.file.be_patient(self.options.timeout.min(BRIEFLY));
         }
         let pause = if fault.is_busy() { PAUSE } else { Duration::ZERO };
         self.away = Some((error.clone(), now() + pause));
