@@ -6,6 +6,7 @@
 //! (or difference) within a round.
 #![allow(clippy::expect_used, dead_code, unreachable_pub, unused_imports)] // each benchmark uses a part of it
 
+mod chat;
 mod policy;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use allocation_counter::measure as allocations;
+pub use chat::chat;
 pub use policy::policy;
 
 /// How thorough a run is.
