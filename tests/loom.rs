@@ -30,6 +30,7 @@ fn reserve(store: &MemoryStore, counter: CounterId, amount: u64, at: u64) -> Opt
         limits: &[Limit { charge: 0, ask: amount, limit: 100 }],
         at: Timestamp::from_nanos(at),
         deadline: Timestamp::from_nanos(at + DEADLINE),
+        call: None,
     });
     match answer {
         Ok(reservation) => Some(reservation),

@@ -35,6 +35,7 @@ fn call(store: &MemoryStore, counter: CounterId, users: &[&str], now: u64) -> Op
         limits: &limits,
         at: Timestamp::from_nanos(now),
         deadline: Timestamp::from_nanos(now + MINUTE),
+        call: None,
     };
     match store.reserve_now(&hold) {
         Ok(reservation) => Some(reservation),
@@ -107,7 +108,7 @@ fn newcomers_of_one_call_who_fit_together_are_admitted_together() {
         let (values, charges, limits) = (&["ada", "bo"], &charges, &limits);
         let (at, deadline) = (Timestamp::from_nanos(now), Timestamp::from_nanos(now + MINUTE));
         let cost = Usd::nanos(10);
-        store.reserve_now(&Hold { values, charges, cost, limits, at, deadline }).is_ok()
+        store.reserve_now(&Hold { values, charges, cost, limits, at, deadline, call: None }).is_ok()
     };
     assert_eq!([19, 20, 39, 40].map(admits), [false, true, false, true]);
     assert_eq!(used(&store, month, Scope::OTHER, now), 40);

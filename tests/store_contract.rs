@@ -35,6 +35,7 @@ fn try_one(
         limits: &[Limit { charge: 0, ask: amount, limit }],
         at: at(now),
         deadline: at(now.saturating_add(15 * MINUTE)),
+        call: None,
     };
     match wait(store.reserve(hold)) {
         Ok(reservation) => Ok(reservation),
@@ -338,9 +339,10 @@ fn a_hold_is_all_or_nothing_and_names_the_first_limit<S: Store>(make: fn() -> S)
         limits: &limits,
         at: at(now),
         deadline: at(now + MINUTE),
+        call: None,
     };
     let Err(ReserveError::Refused(refusal)) = wait(store.reserve(hold)) else { panic!("admitted") };
-    assert_eq!(refusal, Refusal { limit: 1, used: 0, reserved: 0, retry: Retry::Never });
+    assert_eq!(refusal, Refusal { limit: 1, used: 0, reserved: 0, raised: 0, retry: Retry::Never });
     assert_eq!(read(&store, month, now), (0, 0));
     hold.limits = &[];
     assert!(wait(store.reserve(hold)).is_ok());
@@ -359,6 +361,7 @@ fn a_call_may_ask_for_more_than_it_is_charged<S: Store>(make: fn() -> S) {
             limits: &[Limit { charge: 0, ask, limit: 100 }],
             at: at(now),
             deadline: at(now + MINUTE),
+            call: None,
         };
         wait(store.reserve(hold)).is_ok()
     };
@@ -431,7 +434,7 @@ fn a_senseless_hold_is_an_error<S: Store>(make: fn() -> S) {
     for (charges, limits) in cases {
         let (at, deadline) = (at(now), at(now + MINUTE));
         let cost = Usd::nanos(1);
-        let hold = Hold { values: &[""], charges, cost, limits, at, deadline };
+        let hold = Hold { values: &[""], charges, cost, limits, at, deadline, call: None };
         assert!(matches!(wait(store.reserve(hold)), Err(ReserveError::Unavailable(_))));
     }
     assert!(wait(store.read(CounterId(u32::MAX), "", at(now))).is_err());

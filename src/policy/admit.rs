@@ -235,6 +235,14 @@ impl Policy {
     fn refused(&self, call: &mut Call, error: Error) -> Error {
         call.lend(None);
         self.0.tally.count_denied();
+        let store = self.0.store.get();
+        if let Error::Denied(denial) = &error
+            && store.keeps_ledger()
+        {
+            let estimate = call.estimate().map(|estimate| estimate.cost);
+            let facts = self.facts(call, self.0.prices.current().1);
+            store.deny(&facts, denial.rule(), estimate, call.at());
+        }
         telemetry::refused(call, &error);
         error
     }

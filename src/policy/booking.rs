@@ -15,7 +15,7 @@ use crate::{
     denial::{Denial, DenialKind, Deny, Exceeded},
     labels::Word,
     rule::Step,
-    store::{Charge, CounterKey, Hold, Limit, Refusal},
+    store::{Charge, CounterKey, Facts, Hold, Limit, Refusal},
     usd::Usd,
 };
 
@@ -107,7 +107,12 @@ impl Policy {
         booking.values.iter().zip(labels).position(known)
     }
 
-    pub(super) fn hold<'b>(&self, booking: &'b Booking<'_>, call: &Call) -> Hold<'b> {
+    pub(super) fn hold<'b>(
+        &self,
+        booking: &'b Booking<'_>,
+        call: &Call,
+        facts: Option<&'b Facts<'b>>,
+    ) -> Hold<'b> {
         Hold {
             values: &booking.values,
             charges: &booking.charges,
@@ -115,6 +120,7 @@ impl Policy {
             limits: &booking.limits,
             at: call.at(),
             deadline: call.at().saturating_add(self.0.settings.deadline),
+            call: facts,
         }
     }
 
@@ -132,7 +138,7 @@ impl Policy {
             .iter_mut()
             .filter(|limit| limit.ask == 0)
             .for_each(|limit| limit.limit = u64::MAX);
-        let refusal = store.peek(&self.hold(&booking, call))?;
+        let refusal = store.peek(&self.hold(&booking, call, None))?;
         Some(self.exceeded(&booking, refusal))
     }
 
@@ -163,7 +169,7 @@ impl Policy {
         let exceeded = Exceeded {
             scope: key.scope(value),
             window: Some(key.window),
-            limit: amount(limit.limit),
+            limit: amount(limit.limit.saturating_add(refusal.raised)),
             used: amount(refusal.used),
             reserved: amount(refusal.reserved),
             asked: amount(limit.ask),

@@ -145,9 +145,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// Any other store.
-    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = StoreHandle::Other(store);
+    /// Any other store. To go on using it elsewhere, give an [`Arc`] or a clone of it.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = StoreHandle::Other(Arc::new(store));
         self
     }
 
@@ -382,7 +382,7 @@ impl PolicyBuilder {
 fn mark_of(workspace: &str, store: &StoreHandle) -> u64 {
     let mut hasher = std::hash::DefaultHasher::new();
     workspace.hash(&mut hasher);
-    std::ptr::from_ref(store.get()).cast::<()>().hash(&mut hasher);
+    store.get().identity().hash(&mut hasher);
     hasher.finish().max(1)
 }
 

@@ -31,6 +31,7 @@ mod booking;
 mod build_error;
 mod builder;
 mod decide;
+mod drain;
 mod guard;
 mod permit;
 mod plan;

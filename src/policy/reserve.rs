@@ -10,8 +10,9 @@ use crate::{
     claim::Unit,
     denial::{Denial, DenialKind, Deny},
     error::Error,
+    price::PriceBook,
     rule::Step,
-    store::{Hold, MemoryStore, Reservation, ReserveError},
+    store::{Facts, Hold, MemoryStore, Reservation, ReserveError},
     telemetry,
     usd::Usd,
 };
@@ -27,7 +28,7 @@ impl Policy {
         self.before_reserve(call, progress)?;
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
-            let hold = self.hold(&booking, call);
+            let hold = self.hold(&booking, call, None);
             match store.reserve_now(&hold) {
                 Ok(reservation) => (Ok(reservation), None),
                 Err(ReserveError::Refused(refusal)) => {
@@ -60,12 +61,16 @@ impl Policy {
         self.before_reserve(call, progress)?;
         let (reserved, denied) = {
             let booking = self.book(call, progress)?;
-            let hold = self.hold(&booking, call);
             let store = self.0.store.get();
+            let book = store.keeps_ledger().then(|| self.0.prices.get(progress.version));
+            let facts = book.map(|book| self.facts(call, book));
+            let hold = self.hold(&booking, call, facts.as_ref());
             match store.reserve(hold).await {
                 Err(ReserveError::Refused(refusal)) => {
                     let denial = self.exceeded(&booking, refusal);
-                    let again = Hold { limits: &[], ..hold };
+                    let would_deny = Some(denial.rule());
+                    let facts = facts.map(|facts| Facts { would_deny, ..facts });
+                    let again = Hold { limits: &[], call: facts.as_ref(), ..hold };
                     let reserved = match self.observes() {
                         true => store.reserve(again).await,
                         false => Err(ReserveError::Refused(refusal)),
@@ -76,6 +81,20 @@ impl Policy {
             }
         };
         self.after_reserve(call, progress, reserved, denied)
+    }
+
+    /// What a ledger keeps of a call.
+    pub(super) fn facts<'c>(&'c self, call: &'c Call, book: &'c PriceBook) -> Facts<'c> {
+        Facts {
+            workspace: &self.0.plan.workspace,
+            provider: call.provider().name(),
+            operation: call.operation().name(),
+            requested_model: call.requested_model(),
+            model: call.model(),
+            labels: call.labels(),
+            prices: book.as_of(),
+            would_deny: None,
+        }
     }
 
     fn observes(&self) -> bool {

@@ -5,6 +5,7 @@ use crate::{
     clock::Timestamp,
     provider::Told,
     settled::{Settled, SettledHow},
+    store::Ending,
     telemetry,
     usd::Usd,
 };
@@ -54,10 +55,14 @@ impl Permit {
             let store = self.policy.store.get();
             match how {
                 SettledHow::NotSent => store.release(reservation, Timestamp::EPOCH),
-                // Only an overrun is booked at the time of settling; a refund goes
-                // back to where it was taken, so the clock need not be read for it.
-                _ if cost <= self.reserved => store.settle(reservation, cost, Timestamp::EPOCH),
-                _ => store.settle(reservation, cost, self.policy.clock.now()),
+                _ => {
+                    // Only an overrun is booked at the time of settling; a refund goes
+                    // back to where it was taken, so the clock need not be read for it.
+                    let is_over = cost > self.reserved;
+                    let at = if is_over { self.policy.clock.now() } else { Timestamp::EPOCH };
+                    let ending = Ending { how, model: told.model, usage: told.usage };
+                    store.conclude(reservation, cost, at, &ending);
+                }
             }
         }
         self.report(cost, how, told);

@@ -9,6 +9,7 @@ use std::{
 
 use smol_str::SmolStr;
 
+use super::facts::{Ending, Facts};
 use crate::{
     claim::{Scope, Unit},
     clock::Timestamp,
@@ -77,8 +78,34 @@ pub trait Store: Send + Sync + 'static {
     /// Waits until everything handed over so far is applied.
     fn flush(&self) -> Answer<'_, Result<(), StoreError>>;
 
+    /// How many reservations of this process are neither settled, released nor past
+    /// their deadline.
+    fn in_flight(&self, at: Timestamp) -> usize;
+
     /// Whether counters survive the end of the process.
     fn is_durable(&self) -> bool;
+
+    /// Tells a store from others of this process. Defaults to its address; a store that
+    /// is a handle should give the same number for all handles of one store.
+    fn identity(&self) -> usize {
+        std::ptr::from_ref(self).cast::<()>().addr()
+    }
+
+    /// Whether it writes calls down. Then it is told what there is to write: in the
+    /// [`call`](Hold::call) of a hold, by [`conclude`](Self::conclude) and by
+    /// [`deny`](Self::deny). Defaults to no.
+    fn keeps_ledger(&self) -> bool {
+        false
+    }
+
+    /// [`settle`](Self::settle), of a call of which more is known. Defaults to that.
+    fn conclude(&self, reservation: Reservation, cost: Usd, at: Timestamp, _ending: &Ending<'_>) {
+        self.settle(reservation, cost, at);
+    }
+
+    /// A call was denied by this rule; `estimate` is what it might have cost, where that
+    /// is known. Must return at once and never fail. Defaults to nothing.
+    fn deny(&self, _facts: &Facts<'_>, _rule: &str, _estimate: Option<Usd>, _at: Timestamp) {}
 }
 
 /// What a counter means. Two rules that mean the same share one counter.
@@ -131,6 +158,8 @@ pub struct Hold<'a> {
     /// When the reservation counts as settled if nothing more is heard of it. It
     /// lasts as long from the store's time as from `at`.
     pub deadline: Timestamp,
+    /// What to write down of the call, for stores that keep a ledger.
+    pub call: Option<&'a Facts<'a>>,
 }
 
 /// One counter to book on, and for whom.
@@ -179,6 +208,8 @@ pub struct Refusal {
     pub used: u64,
     /// The part of `used` that is reserved; of calls, none.
     pub reserved: u64,
+    /// By how much the limit was raised by hand, for which only some stores have means.
+    pub raised: u64,
     /// When every limit of the hold would have room, if nobody else takes it: never,
     /// if one of them never will; else the latest of the times that are known; else
     /// when calls in flight settle. A sliding window always knows the time.

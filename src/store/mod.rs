@@ -10,11 +10,16 @@
 
 mod contract;
 mod counting;
+mod facts;
 mod memory;
+mod shared;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
 
 pub use contract::{
     Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
     ReserveError, Store, StoreError,
 };
+pub use facts::{Ending, Facts};
 pub(crate) use memory::Plan;
 pub use memory::{MemoryStore, MemoryStoreBuilder};

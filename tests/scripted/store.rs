@@ -154,6 +154,11 @@ impl Store for AsyncStore {
         })
     }
 
+    fn in_flight(&self, at: Timestamp) -> usize {
+        self.apply();
+        self.memory.in_flight(at)
+    }
+
     fn is_durable(&self) -> bool {
         false
     }

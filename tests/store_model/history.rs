@@ -192,6 +192,7 @@ impl<S: Store> History<S> {
             limits: &limits,
             at: at(self.clock),
             deadline: at(deadline),
+            call: None,
         };
         let expected = self.model.decide(&charges, &limits, self.clock);
         let before = self.readings();

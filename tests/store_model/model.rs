@@ -209,7 +209,7 @@ impl Model {
             Some(time) => Retry::At(time),
             None => Retry::WhenInFlightSettles,
         };
-        Err(Refusal { limit, used: reading.used(), reserved: reading.reserved, retry })
+        Err(Refusal { limit, used: reading.used(), reserved: reading.reserved, raised: 0, retry })
     }
 
     fn retry(&self, counter: usize, value: &str, limit: &Limit, has: Reading, at: u64) -> Retry {

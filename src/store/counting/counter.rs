@@ -34,6 +34,33 @@ struct Past {
 }
 
 impl Counter {
+    /// A counter as it was kept somewhere: its totals, until when its newest part counts,
+    /// and the parts behind that, the oldest first.
+    #[cfg(feature = "sqlite")]
+    pub(in crate::store) fn restored(totals: Part, past: impl IntoIterator<Item = Part>) -> Self {
+        let Part { until, used, open } = totals;
+        let mut counter = Self { used, open, until, leaves: until, past: None };
+        for part in past {
+            counter.past.get_or_insert_default().push(part);
+        }
+        counter.note_leaves();
+        counter
+    }
+
+    /// Its totals, until when its newest part counts, and the parts behind that, as
+    /// [`restored`](Self::restored) takes them.
+    #[cfg(feature = "sqlite")]
+    pub(in crate::store) fn kept(&self) -> (Part, impl Iterator<Item = &Part>) {
+        let totals = Part { until: self.until, used: self.used, open: self.open };
+        (totals, self.past.iter().flat_map(|past| past.parts.iter()))
+    }
+
+    /// When the first part stops counting.
+    #[cfg(feature = "sqlite")]
+    pub(in crate::store) fn leaves(&self) -> u64 {
+        self.leaves
+    }
+
     /// Settled plus reserved; right after [`roll`](Self::roll).
     #[inline]
     pub(in crate::store) fn used(&self) -> u64 {
@@ -88,12 +115,12 @@ impl Counter {
         self.used = self.used.saturating_sub(used);
     }
 
-    /// Reserves `amount` in the part that counts until `until`. Call
-    /// [`roll`](Self::roll) before.
+    /// Reserves `amount`, and returns the part it went to. Call [`roll`](Self::roll)
+    /// before.
     #[inline]
-    pub(in crate::store) fn reserve(&mut self, until: u64, amount: u64) {
-        self.add(until, amount);
+    pub(in crate::store) fn reserve(&mut self, until: u64, amount: u64) -> u64 {
         self.open = self.open.saturating_add(amount);
+        self.add(until, amount)
     }
 
     /// Adds to what is settled, and returns the part it went to. Call
@@ -137,18 +164,20 @@ impl Counter {
     #[inline]
     pub(in crate::store) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
         if until != self.until || self.used == u64::MAX {
-            return self.close(until, now, amount, refund);
+            self.close(until, now, amount, refund);
+            return;
         }
         self.open = self.open.saturating_sub(amount);
         self.used = self.used.saturating_sub(refund);
     }
 
     /// Ends a reservation of `open` in the part `until`, if that still counts, and
-    /// gives `refund` of it back. What others reserved there is never touched.
+    /// gives `refund` of it back, as far as that is there: what others reserved is never
+    /// touched. Returns how much came back.
     #[inline(never)]
-    pub(in crate::store) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) {
+    pub(in crate::store) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) -> u64 {
         if until <= now {
-            return;
+            return 0;
         }
         // A total that hit the ceiling no longer knows how far above it was.
         let refund = if self.used == u64::MAX { 0 } else { refund };
@@ -159,6 +188,7 @@ impl Counter {
         };
         self.open = self.open.saturating_sub(open);
         self.used = self.used.saturating_sub(refund);
+        refund
     }
 
     fn close_older(&mut self, until: u64, open: u64, refund: u64) -> (u64, u64) {
@@ -168,14 +198,16 @@ impl Counter {
     }
 
     /// Takes `amount` off what is settled, from the newest part to the oldest, as
-    /// far as there is any. Call [`roll`](Self::roll) before.
-    pub(in crate::store) fn take_settled(&mut self, amount: u64) {
+    /// far as there is any, and returns how much there was. Call [`roll`](Self::roll)
+    /// before.
+    pub(in crate::store) fn take_settled(&mut self, amount: u64) -> u64 {
         let (_, mut taken) = self.newest().close(0, amount);
         if let Some(past) = &mut self.past {
             taken += past.take_settled(amount - taken);
         }
         self.note_leaves();
         self.used = self.used.saturating_sub(taken);
+        taken
     }
 
     /// The first time at which no more than `most` is used, if nothing is added.

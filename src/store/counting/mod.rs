@@ -13,5 +13,7 @@ mod times;
 
 pub(super) use counter::Counter;
 pub(super) use horizon::Horizon;
+#[cfg(feature = "sqlite")]
+pub(super) use parts::Part;
 pub(super) use retry::{later, retry_after};
 pub(super) use times::Times;

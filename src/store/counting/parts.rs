@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 
 /// What was booked under one horizon.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub(super) until: u64,
-    pub(super) used: u64,
-    pub(super) open: u64,
+pub(in crate::store) struct Part {
+    pub(in crate::store) until: u64,
+    pub(in crate::store) used: u64,
+    pub(in crate::store) open: u64,
 }
 
 impl Part {

@@ -36,12 +36,12 @@ impl State {
             if ask.and_then(|ask| used.checked_add(ask)).is_some_and(|sum| sum <= limit.limit) {
                 continue;
             }
-            first.get_or_insert(Refusal { limit: index, used, reserved, retry });
+            first.get_or_insert(Refusal { limit: index, used, reserved, raised: 0, retry });
             let most = ask.and_then(|ask| limit.limit.checked_sub(ask));
             let counter = self.scopes.counter(slot, booked.column);
             retry = later(retry, retry_after(counter.as_deref(), booked.horizon, most, now));
         }
-        let nothing = Refusal { limit: 0, used: 0, reserved: 0, retry };
+        let nothing = Refusal { limit: 0, used: 0, reserved: 0, raised: 0, retry };
         Refusal { retry, ..first.unwrap_or(nothing) }
     }
 }

@@ -59,6 +59,7 @@ use crate::{
 ///     limits: &[Limit { charge: 0, ask, limit: Usd::dollars(1).as_nanos() }],
 ///     at,
 ///     deadline,
+///     call: None,
 /// };
 /// let call = store.reserve_now(&hold).expect("room for 60 cents");
 /// assert!(matches!(store.reserve_now(&hold), Err(ReserveError::Refused(_))));
@@ -253,6 +254,13 @@ impl Store for MemoryStore {
 
     fn flush(&self) -> Answer<'_, Result<(), StoreError>> {
         Answer::ready(Ok(()))
+    }
+
+    fn in_flight(&self, at: Timestamp) -> usize {
+        let mut state = self.lock();
+        state.advance(at);
+        state.expire_due();
+        state.held.open_count()
     }
 
     fn is_durable(&self) -> bool {
