@@ -30,6 +30,7 @@ pub(super) struct Priced {
 }
 
 impl Priced {
+    #[inline(always)] // it is to be written where it stays
     pub(super) fn new(call: &Call, version: usize, entry: Option<EntryId>) -> Self {
         Self {
             at: call.at(),

@@ -33,6 +33,7 @@ mod builder;
 mod decide;
 mod drain;
 mod guard;
+mod held;
 mod permit;
 mod plan;
 mod pricing;

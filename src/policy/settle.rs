@@ -1,6 +1,9 @@
 //! Every end of a call has a rule.
 
-use super::{OnAbandoned, OnAmbiguous, Permit, permit::Phase};
+use super::{
+    OnAbandoned, OnAmbiguous,
+    held::{Held, Phase},
+};
 use crate::{
     clock::Timestamp,
     provider::Told,
@@ -43,12 +46,9 @@ fn billing(phase: Phase) -> Billing {
     }
 }
 
-impl Permit {
-    /// Settles, the first time it is called, by what the response has told.
+impl Held {
+    /// Settles by what the response has told.
     pub(super) fn end(&mut self, end: End, told: Told<'_>) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
         let actual = self.actual(told);
         let (cost, how) = self.verdict(end, actual, told.is_partial);
         if let Some(reservation) = self.reservation {

@@ -5,7 +5,6 @@
 
 use super::{
     charges::{Charges, Kind, Place},
-    held::Record,
     state::{State, before_the_end},
 };
 use crate::{clock::Timestamp, store::contract::Reservation};
@@ -65,7 +64,7 @@ impl State {
         let (cost, mut rooms) = (ask.cost, ask.rooms.iter());
         let (reservation, record) = held.open(deadline);
         (record.plan, record.cost, record.at) = (ask.plan, cost, now);
-        let (mut untils, mut calls, mut booked) = ([0; Record::FEW], 0, 0);
+        let (mut calls, mut booked) = (0, 0);
         let mut has_room = true;
         'all: for (run, place) in plans.at(ask.plan).runs.iter_mut().zip(places) {
             let scope = scopes.at(place.slot);
@@ -90,14 +89,13 @@ impl State {
                     Kind::Calls | Kind::Cost => one.horizon.until(now),
                 };
                 let until = counter.add(until, 1);
-                match untils.get_mut(calls) {
+                match record.untils.get_mut(calls) {
                     Some(place) => *place = until,
                     None => record.more_untils.push(until),
                 }
                 calls += 1;
             }
         }
-        record.untils = untils;
         if !has_room {
             self.take_back(reservation, booked);
             return None;
@@ -167,7 +165,7 @@ impl State {
         let cost = ask.cost;
         let (reservation, record) = held.open(deadline);
         (record.plan, record.cost, record.at) = (ask.plan, cost, now);
-        let (mut untils, mut calls) = ([0; Record::FEW], 0);
+        let mut calls = 0;
         for (run, place) in plans.at(ask.plan).runs.iter_mut().zip(places) {
             let scope = scopes.at(place.slot);
             scope.held_by += 1;
@@ -185,14 +183,13 @@ impl State {
                     Kind::Times => meanings.at(one.counter).until(now, counter),
                 };
                 let until = counter.add(until, 1);
-                match untils.get_mut(calls) {
+                match record.untils.get_mut(calls) {
                     Some(place) => *place = until,
                     None => record.more_untils.push(until),
                 }
                 calls += 1;
             }
         }
-        record.untils = untils;
         self.look_at(deadline);
         reservation
     }

@@ -26,7 +26,9 @@ impl State {
                 let until = one.horizon.until_of(record.at);
                 match record.expired {
                     false => counter.end(until, now, reserved, refund),
-                    true => counter.close(until, now, 0, refund),
+                    true => {
+                        counter.close(until, now, 0, refund);
+                    }
                 }
                 if over > 0 {
                     let until = if one.horizon.slides() { one.horizon.until(now) } else { until };
