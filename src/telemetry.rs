@@ -131,6 +131,30 @@ pub(crate) fn outage(call: &Call, error: &StoreError) {
     warn!(target: "driftlock", { gen_ai.request.model = call.model(), %error }, "store outage; sent unmetered");
 }
 
+/// A store does not answer any more.
+#[cfg(feature = "sqlite")]
+pub(crate) fn store_is_away(error: &StoreError) {
+    warn!(target: "driftlock", { %error }, "the store does not answer");
+}
+
+/// It does again.
+#[cfg(feature = "sqlite")]
+pub(crate) fn store_is_back() {
+    info!(target: "driftlock", "the store answers again");
+}
+
+/// What calls cost could not be written down: they count at their estimates.
+#[cfg(feature = "sqlite")]
+pub(crate) fn unwritten(calls: usize) {
+    warn!(target: "driftlock", { calls }, "settles could not be written; these calls count at their estimates");
+}
+
+/// More calls are denied than can be written down.
+#[cfg(feature = "sqlite")]
+pub(crate) fn lines_lost(lines: u64) {
+    warn!(target: "driftlock", { lines }, "denied calls are missing in the ledger: there were too many at once");
+}
+
 /// A request that cannot be read or metered is let through.
 pub(crate) fn passed(why: &dyn std::fmt::Display) {
     warn!(target: "driftlock", { %why }, "sent unmetered");

@@ -496,3 +496,6 @@ macro_rules! every_clause {
 }
 
 every_clause!(memory, driftlock::store::MemoryStore::new);
+
+#[cfg(feature = "sqlite")]
+every_clause!(sqlite, crate::store_model::in_a_file::Temporary::new);

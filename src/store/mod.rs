@@ -14,7 +14,7 @@ mod facts;
 mod memory;
 mod shared;
 #[cfg(feature = "sqlite")]
-pub(crate) mod sqlite;
+mod sqlite;
 
 pub use contract::{
     Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,
@@ -23,3 +23,6 @@ pub use contract::{
 pub use facts::{Ending, Facts};
 pub(crate) use memory::Plan;
 pub use memory::{MemoryStore, MemoryStoreBuilder};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use sqlite::{Durability, OpenError, SqliteStore, SqliteStoreBuilder};

@@ -13,6 +13,8 @@ use driftlock::{
 };
 
 pub(crate) mod history;
+#[cfg(feature = "sqlite")]
+pub(crate) mod in_a_file;
 pub(crate) mod model;
 
 pub(crate) const SECOND: u64 = 1_000_000_000;

@@ -12,8 +12,8 @@
 use super::parts::{Part, Parts};
 
 /// The parts of one counter, as totals and the parts behind the newest.
-#[derive(Debug, Default)]
-pub(in crate::store) struct Counter {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counter {
     /// Settled plus reserved, of all parts.
     used: u64,
     /// The reserved share of `used`.
@@ -26,7 +26,7 @@ pub(in crate::store) struct Counter {
 }
 
 /// The parts that are not the newest.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Past {
     used: u64,
     open: u64,
@@ -37,7 +37,7 @@ impl Counter {
     /// A counter as it was kept somewhere: its totals, until when its newest part counts,
     /// and the parts behind that, the oldest first.
     #[cfg(feature = "sqlite")]
-    pub(in crate::store) fn restored(totals: Part, past: impl IntoIterator<Item = Part>) -> Self {
+    pub(crate) fn restored(totals: Part, past: impl IntoIterator<Item = Part>) -> Self {
         let Part { until, used, open } = totals;
         let mut counter = Self { used, open, until, leaves: until, past: None };
         for part in past {
@@ -50,37 +50,37 @@ impl Counter {
     /// Its totals, until when its newest part counts, and the parts behind that, as
     /// [`restored`](Self::restored) takes them.
     #[cfg(feature = "sqlite")]
-    pub(in crate::store) fn kept(&self) -> (Part, impl Iterator<Item = &Part>) {
+    pub(crate) fn kept(&self) -> (Part, impl Iterator<Item = &Part>) {
         let totals = Part { until: self.until, used: self.used, open: self.open };
         (totals, self.past.iter().flat_map(|past| past.parts.iter()))
     }
 
     /// When the first part stops counting.
     #[cfg(feature = "sqlite")]
-    pub(in crate::store) fn leaves(&self) -> u64 {
+    pub(crate) fn leaves(&self) -> u64 {
         self.leaves
     }
 
     /// Settled plus reserved; right after [`roll`](Self::roll).
     #[inline]
-    pub(in crate::store) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.used
     }
 
     /// What is reserved; right after [`roll`](Self::roll).
-    pub(in crate::store) fn open(&self) -> u64 {
+    pub(crate) fn open(&self) -> u64 {
         self.open
     }
 
     /// How many parts it has, the newest included.
     #[inline]
-    pub(in crate::store) fn parts(&self) -> usize {
+    pub(crate) fn parts(&self) -> usize {
         1 + self.past.as_ref().map_or(0, |past| past.parts.len())
     }
 
     /// Lets go of the parts that no longer count.
     #[inline]
-    pub(in crate::store) fn roll(&mut self, now: u64) {
+    pub(crate) fn roll(&mut self, now: u64) {
         if self.leaves <= now {
             self.forget(now);
         }
@@ -110,7 +110,7 @@ impl Counter {
     /// Takes back what was booked last of all, in the newest part. An empty part that is
     /// left is no harm: the next one takes its place.
     #[cold]
-    pub(in crate::store) fn take_back(&mut self, open: u64, used: u64) {
+    pub(crate) fn take_back(&mut self, open: u64, used: u64) {
         self.open = self.open.saturating_sub(open);
         self.used = self.used.saturating_sub(used);
     }
@@ -118,15 +118,16 @@ impl Counter {
     /// Reserves `amount`, and returns the part it went to. Call [`roll`](Self::roll)
     /// before.
     #[inline]
-    pub(in crate::store) fn reserve(&mut self, until: u64, amount: u64) -> u64 {
+    pub(crate) fn reserve(&mut self, until: u64, amount: u64) -> u64 {
+        let part = self.add(until, amount);
         self.open = self.open.saturating_add(amount);
-        self.add(until, amount)
+        part
     }
 
     /// Adds to what is settled, and returns the part it went to. Call
     /// [`roll`](Self::roll) before.
     #[inline]
-    pub(in crate::store) fn add(&mut self, until: u64, amount: u64) -> u64 {
+    pub(crate) fn add(&mut self, until: u64, amount: u64) -> u64 {
         // A part never counts for less long than an older one: when a window of
         // calls goes from buckets back to exact times, the bucket takes it.
         if until > self.until {
@@ -162,7 +163,7 @@ impl Counter {
     /// Until its deadline nobody else takes from what a reservation holds. So where that
     /// is the newest part, the others need not be asked how much of it is there.
     #[inline]
-    pub(in crate::store) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
+    pub(crate) fn end(&mut self, until: u64, now: u64, amount: u64, refund: u64) {
         if until != self.until || self.used == u64::MAX {
             self.close(until, now, amount, refund);
             return;
@@ -175,7 +176,7 @@ impl Counter {
     /// gives `refund` of it back, as far as that is there: what others reserved is never
     /// touched. Returns how much came back.
     #[inline(never)]
-    pub(in crate::store) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) -> u64 {
+    pub(crate) fn close(&mut self, until: u64, now: u64, open: u64, refund: u64) -> u64 {
         if until <= now {
             return 0;
         }
@@ -200,7 +201,7 @@ impl Counter {
     /// Takes `amount` off what is settled, from the newest part to the oldest, as
     /// far as there is any, and returns how much there was. Call [`roll`](Self::roll)
     /// before.
-    pub(in crate::store) fn take_settled(&mut self, amount: u64) -> u64 {
+    pub(crate) fn take_settled(&mut self, amount: u64) -> u64 {
         let (_, mut taken) = self.newest().close(0, amount);
         if let Some(past) = &mut self.past {
             taken += past.take_settled(amount - taken);
@@ -211,7 +212,7 @@ impl Counter {
     }
 
     /// The first time at which no more than `most` is used, if nothing is added.
-    pub(in crate::store) fn falls_to(&self, most: u64) -> u64 {
+    pub(crate) fn falls_to(&self, most: u64) -> u64 {
         let mut used = self.used;
         for part in self.past.iter().flat_map(|past| past.parts.iter()) {
             used = used.saturating_sub(part.used);
@@ -223,7 +224,7 @@ impl Counter {
     }
 
     /// Whether nothing in it counts any more. Frees what it keeps for reuse.
-    pub(in crate::store) fn is_idle(&mut self, now: u64) -> bool {
+    pub(crate) fn is_idle(&mut self, now: u64) -> bool {
         self.roll(now);
         if self.past.as_ref().is_some_and(|past| past.parts.len() == 0) {
             self.past = None;

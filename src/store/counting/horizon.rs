@@ -21,7 +21,7 @@ const BUCKETS: u64 = 60;
 
 /// A window, and the current answer to "until when would it count?".
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Horizon {
+pub(crate) struct Horizon {
     window: Window,
     /// The length of a sliding window, else 0.
     length: u64,
@@ -37,14 +37,14 @@ struct Stretch {
 }
 
 impl Horizon {
-    pub(in crate::store) fn new(window: Window) -> Self {
+    pub(crate) fn new(window: Window) -> Self {
         let length = window.sliding_nanos().unwrap_or(0);
         Self { window, length, current: Stretch::default() }
     }
 
     /// Until when an amount booked at `now` counts.
     #[inline]
-    pub(in crate::store) fn until(&mut self, now: u64) -> u64 {
+    pub(crate) fn until(&mut self, now: u64) -> u64 {
         if now >= self.current.to {
             self.current = self.stretch(now);
         }
@@ -53,23 +53,23 @@ impl Horizon {
 
     /// Until when an amount counts that was booked here at some time before.
     #[inline]
-    pub(in crate::store) fn until_of(&self, at: u64) -> u64 {
+    pub(crate) fn until_of(&self, at: u64) -> u64 {
         if at >= self.current.from { self.current.until } else { self.stretch(at).until }
     }
 
     /// The same for a window of calls whose times are kept one by one.
     #[inline]
-    pub(in crate::store) fn exact(&self, now: u64) -> u64 {
+    pub(crate) fn exact(&self, now: u64) -> u64 {
         now.saturating_add(self.length)
     }
 
     /// Whether amounts leave one by one rather than all at once.
-    pub(in crate::store) fn slides(&self) -> bool {
+    pub(crate) fn slides(&self) -> bool {
         self.length != 0
     }
 
     /// Whether there is a period that ends.
-    pub(in crate::store) fn is_calendar(&self) -> bool {
+    pub(crate) fn is_calendar(&self) -> bool {
         matches!(self.window, Window::Calendar(..))
     }
 

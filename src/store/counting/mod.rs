@@ -11,9 +11,9 @@ mod parts;
 mod retry;
 mod times;
 
-pub(super) use counter::Counter;
-pub(super) use horizon::Horizon;
+pub(crate) use counter::Counter;
+pub(crate) use horizon::Horizon;
 #[cfg(feature = "sqlite")]
-pub(super) use parts::Part;
-pub(super) use retry::{later, retry_after};
-pub(super) use times::Times;
+pub(crate) use parts::Part;
+pub(crate) use retry::{later, retry_after};
+pub(crate) use times::Times;

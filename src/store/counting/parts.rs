@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 
 /// What was booked under one horizon.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Part {
-    pub(in crate::store) until: u64,
-    pub(in crate::store) used: u64,
-    pub(in crate::store) open: u64,
+pub(crate) struct Part {
+    pub(crate) until: u64,
+    pub(crate) used: u64,
+    pub(crate) open: u64,
 }
 
 impl Part {
@@ -31,7 +31,7 @@ impl Part {
 }
 
 /// Parts in ascending order of the time until which they count.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Parts {
     oldest: Option<Part>,
     /// The others. Empty if there is no oldest one.

@@ -5,7 +5,7 @@ use crate::{clock::Timestamp, denial::Retry};
 
 /// When no more than `most` will be used; `None` if that can never be. The counter is
 /// up to date.
-pub(in crate::store) fn retry_after(
+pub(crate) fn retry_after(
     counter: Option<&Counter>,
     mut horizon: Horizon,
     most: Option<u64>,
@@ -29,7 +29,7 @@ fn at(nanos: u64) -> Retry {
 }
 
 /// The one that must be waited for.
-pub(in crate::store) fn later(one: Retry, other: Retry) -> Retry {
+pub(crate) fn later(one: Retry, other: Retry) -> Retry {
     match (one, other) {
         (Retry::Never, _) | (_, Retry::Never) => Retry::Never,
         (Retry::At(one), Retry::At(other)) => Retry::At(one.max(other)),

@@ -7,7 +7,7 @@ const EXACT: u64 = 1_024;
 
 /// As many times are kept apart as the largest limit that was ever asked for.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Times {
+pub(crate) struct Times {
     /// None if there is no limit so far, or too large a one.
     exact: u16,
     /// A claim above this limit changes what is kept.
@@ -16,7 +16,7 @@ pub(in crate::store) struct Times {
 
 impl Times {
     /// For a counter that counts calls in a sliding window, or another one.
-    pub(in crate::store) fn new(counts_calls: bool, horizon: &Horizon) -> Self {
+    pub(crate) fn new(counts_calls: bool, horizon: &Horizon) -> Self {
         let most = if counts_calls && horizon.slides() { 0 } else { u64::MAX };
         Self { exact: 0, most }
     }
@@ -27,12 +27,7 @@ impl Times {
     /// largest limit. There can be more only where nothing enforces it; then calls
     /// fall into sub-buckets, which keeps the number of parts bounded.
     #[inline]
-    pub(in crate::store) fn until(
-        &self,
-        horizon: &mut Horizon,
-        now: u64,
-        counter: &Counter,
-    ) -> u64 {
+    pub(crate) fn until(&self, horizon: &mut Horizon, now: u64, counter: &Counter) -> u64 {
         match self.exact > 0 && counter.parts() <= usize::from(self.exact) {
             true => horizon.exact(now),
             false => horizon.until(now),
@@ -40,7 +35,7 @@ impl Times {
     }
 
     /// Notes a limit.
-    pub(in crate::store) fn widen(&mut self, limit: u64) {
+    pub(crate) fn widen(&mut self, limit: u64) {
         if limit > self.most {
             let is_exact = limit <= EXACT;
             self.exact = if is_exact { limit as u16 } else { 0 };

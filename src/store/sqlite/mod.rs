@@ -1,6 +1,38 @@
 //! Counters in a file: budgets that survive.
+//!
+//! A month's budget that forgets at every deploy is no budget. Here every reservation is
+//! in the file before the call is sent, and what a call cost soon after.
+//!
+//! From the outside in: `store` hands over, through a `queue`, what there is to do;
+//! `front` refuses what needs no asking. The `writer` does all that is there in one
+//! transaction: `booking`, `settling` and `prune` on a `state` of `scopes` with their
+//! amounts, of `calls` and of `daily` sums, which is as much of the `file` as is at
+//! hand. `room` says whether a counter has some.
 
-#![allow(dead_code)]
-pub(crate) mod blob;
-pub(crate) mod schema;
-pub(crate) mod words;
+mod blob;
+mod booking;
+mod calls;
+mod daily;
+mod durability;
+mod fault;
+mod file;
+mod front;
+mod meanings;
+mod op;
+mod open_error;
+mod prune;
+mod queue;
+mod room;
+mod schema;
+mod scopes;
+mod settling;
+mod shared;
+mod state;
+mod store;
+mod unclaimed;
+mod words;
+mod writer;
+
+pub use durability::Durability;
+pub use open_error::OpenError;
+pub use store::{SqliteStore, SqliteStoreBuilder};

@@ -1,0 +1,84 @@
+//! What can go wrong between two commits.
+
+use std::{fmt, path::PathBuf};
+
+use rusqlite::ErrorCode;
+
+use crate::store::contract::StoreError;
+
+/// Why a transaction did not happen.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Sql(rusqlite::Error),
+    /// The file holds what this program never wrote.
+    Damaged(&'static str),
+    /// The file is not where it was.
+    Gone(PathBuf),
+}
+
+impl Fault {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Sql(error) => error.sqlite_error_code(),
+            Self::Damaged(_) | Self::Gone(_) => None,
+        }
+    }
+
+    /// Whether others hold the file, which costs time to find out.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
+    /// Whether it will be no different the next time.
+    pub(super) fn is_lasting(&self) -> bool {
+        use ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase, TypeMismatch};
+        let is = |code| {
+            matches!(code, ConstraintViolation | DatabaseCorrupt | NotADatabase | TypeMismatch)
+        };
+        matches!(self, Self::Damaged(_)) || self.code().is_some_and(is)
+    }
+
+    pub(super) fn to_store_error(&self) -> StoreError {
+        StoreError::new(self.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                "another process holds the file"
+            }
+            Some(ErrorCode::DiskFull) => "no room is left for the file",
+            Some(ErrorCode::ReadOnly) => "the file cannot be written",
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the file is damaged",
+            Some(ErrorCode::SystemIoFailure) => "the disk failed",
+            Some(ErrorCode::CannotOpen) => "the file cannot be opened",
+            _ => "the file did not answer",
+        };
+        match self {
+            Self::Sql(error) => write!(f, "{what}: {error}"),
+            Self::Damaged(what) => write!(f, "the file is damaged: {what}"),
+            Self::Gone(path) => write!(
+                f,
+                "{} was deleted or replaced while it was in use; put it back, or start again",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Sql(error) => Some(error),
+            Self::Damaged(_) | Self::Gone(_) => None,
+        }
+    }
+}

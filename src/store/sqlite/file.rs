@@ -1,0 +1,248 @@
+//! The file: opened, checked, brought to this program's version, and still there.
+
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{
+    Durability, OpenError,
+    fault::Fault,
+    schema::{APPLICATION, VERSION, VERSIONS},
+    state,
+};
+
+/// Files up to this size are checked whole when they are opened.
+const CHECKED_WHOLE: u64 = 16 << 20;
+/// Between two looks at a file that others hold: short, because a commit is.
+const LOOK_AGAIN: [u64; 4] = [50, 100, 200, 500]; // microseconds
+/// Pages in the log before they are moved to the file: 16 MB.
+const LOG_PAGES: i64 = 4_000;
+/// Statements kept ready.
+const STATEMENTS: usize = 64;
+
+/// How a file is opened.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) path: PathBuf,
+    pub(super) durability: Durability,
+    pub(super) timeout: Duration,
+    pub(super) max_bytes: Option<u64>,
+}
+
+/// An open file, and which one it is.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) conn: Connection,
+    pub(super) identity: u64,
+    place: PathBuf,
+    id: Option<FileId>,
+    /// How long to wait for others, in microseconds.
+    patience: Arc<AtomicU64>,
+}
+
+/// What tells a file from another one at the same place.
+type FileId = (u64, u64);
+
+impl File {
+    pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
+        let path = options.path.as_path();
+        let wrap = |fault: Fault| OpenError::of(path, fault);
+        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+            return Err(OpenError::NoFile { path: path.into() });
+        }
+        look_before_touching(path)?;
+        // A relative path would mean something else once the process has moved.
+        let place = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(&place, flags);
+        let mut conn = opened.map_err(|error| wrap(error.into()))?;
+        if conn.is_readonly("main").map_err(|error| wrap(error.into()))? {
+            return Err(OpenError::ReadOnly { path: path.into() });
+        }
+        let patience = Arc::new(AtomicU64::new(micros(options.timeout)));
+        prepare(&mut conn, options, &patience).map_err(wrap)?;
+        migrate(&mut conn, path)?;
+        check(&conn, &place).map_err(wrap)?;
+        let identity = state::identity(&conn).map_err(wrap)?;
+        let id = id_of(&place);
+        Ok(Self { conn, identity, place, id, patience })
+    }
+
+    /// The file that is at its place now, if it is a copy of this one: a backup that was
+    /// put back. A new one would know nothing of what was spent.
+    pub(super) fn reopened(&self, options: &Options) -> Result<Self, Fault> {
+        let gone = || Fault::Gone(self.place.clone());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let there = Connection::open_with_flags(&self.place, flags).map_err(|_| gone())?;
+        if state::identity(&there).map_err(|_| gone())? != self.identity {
+            return Err(gone());
+        }
+        drop(there);
+        Self::open(options).map_err(|_| gone())
+    }
+
+    pub(super) fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// How long to wait for others that hold the file.
+    pub(super) fn be_patient(&self, time: Duration) {
+        self.patience.store(micros(time), Ordering::Relaxed);
+    }
+
+    /// Whether it is still the file at its place: what is written to one that was deleted
+    /// is lost when the process ends.
+    pub(super) fn is_there(&self) -> bool {
+        self.id.is_none() || id_of(&self.place) == self.id
+    }
+}
+
+#[cfg(unix)]
+fn id_of(place: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(place).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Elsewhere a file that is open cannot be deleted.
+#[cfg(not(unix))]
+fn id_of(_: &Path) -> Option<FileId> {
+    None
+}
+
+/// Refuses a file of somebody else, or of a newer program, before anything could change
+/// in it.
+fn look_before_touching(path: &Path) -> Result<(), OpenError> {
+    let is_new = fs::metadata(path).map_or(true, |found| found.len() == 0);
+    if is_new && !log_of(path).exists() {
+        return Ok(());
+    }
+    let wrap = |error: rusqlite::Error| OpenError::of(path, error.into());
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(wrap)?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(wrap)?;
+    let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let (application, version) = (number("application_id"), number("user_version"));
+    let (application, version) = (application.map_err(wrap)?, version.map_err(wrap)?);
+    let tables = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0));
+    let tables: i64 = tables.map_err(wrap)?;
+    if tables == 0 && application == 0 {
+        return Ok(()); // somebody is just making it
+    }
+    if application != APPLICATION {
+        return Err(OpenError::NotOurs { path: path.into() });
+    }
+    check_version(path, version)
+}
+
+fn check_version(path: &Path, found: i32) -> Result<(), OpenError> {
+    match found > VERSION {
+        true => Err(OpenError::Newer { path: path.into(), found, known: VERSION }),
+        false => Ok(()),
+    }
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn prepare(
+    conn: &mut Connection,
+    options: &Options,
+    patience: &Arc<AtomicU64>,
+) -> Result<(), Fault> {
+    let mut waited = 0;
+    let most = Arc::clone(patience);
+    conn.busy_handler(Some(move |times: i32| {
+        if times == 0 {
+            waited = 0;
+        }
+        let next = usize::try_from(times).unwrap_or(0).min(LOOK_AGAIN.len() - 1);
+        let pause = LOOK_AGAIN[next];
+        if waited >= most.load(Ordering::Relaxed) {
+            return false;
+        }
+        waited += pause;
+        std::thread::sleep(Duration::from_micros(pause));
+        true
+    }))?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    let mode = "PRAGMA journal_mode = WAL";
+    let mut patience = options.timeout.as_millis();
+    // Several processes that open a new file at once get in each other's way here.
+    while let Err(error) = conn.query_row(mode, [], |row| row.get::<_, String>(0)) {
+        let fault = Fault::from(error);
+        if !fault.is_busy() || patience == 0 {
+            return Err(fault);
+        }
+        patience -= 1;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let synchronous = match options.durability {
+        Durability::Process => "NORMAL",
+        Durability::Power => "FULL",
+    };
+    conn.pragma_update(None, "synchronous", synchronous)?;
+    // The program sees to it that every reference is one.
+    conn.pragma_update(None, "foreign_keys", false)?;
+    conn.pragma_update(None, "cell_size_check", true)?;
+    conn.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    conn.pragma_update(None, "journal_size_limit", LOG_PAGES * 4_096)?;
+    if let Some(bytes) = options.max_bytes {
+        let size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / size.max(1);
+        conn.query_row(&format!("PRAGMA max_page_count = {}", pages.max(1)), [], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Makes the tables, or brings them to this program's version, in one transaction.
+fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let wrap = |error: rusqlite::Error| OpenError::of(path, error.into());
+    let begun = conn.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = begun.map_err(wrap)?;
+    let found = transaction.pragma_query_value(None, "user_version", |row| row.get(0));
+    let found: i32 = found.map_err(wrap)?;
+    // Another process may have been here since this one looked.
+    check_version(path, found)?;
+    let done = usize::try_from(found).unwrap_or(0);
+    for script in VERSIONS.iter().skip(done) {
+        transaction.execute_batch(script).map_err(wrap)?;
+    }
+    if found == 0 {
+        let identity = RandomState::new().hash_one(path).cast_signed();
+        let sql = "INSERT INTO store VALUES (1, ?1, 0, 0, 0)";
+        transaction.execute(sql, [identity]).map_err(wrap)?;
+        transaction.pragma_update(None, "application_id", APPLICATION).map_err(wrap)?;
+    }
+    if found < VERSION {
+        transaction.pragma_update(None, "user_version", VERSION).map_err(wrap)?;
+    }
+    transaction.commit().map_err(wrap)
+}
+
+/// Looks at a small file as a whole. What is damaged in a large one is found when it is
+/// read, or by a check that is asked for.
+fn check(conn: &Connection, place: &Path) -> Result<(), Fault> {
+    if fs::metadata(place).is_ok_and(|found| found.len() > CHECKED_WHOLE) {
+        return Ok(());
+    }
+    let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(Fault::Damaged("its pages do not fit together")) }
+}

@@ -1,0 +1,133 @@
+//! From the callers to the writer.
+//!
+//! Settling and releasing happen in `drop`, on whatever thread, with or without a
+//! runtime. So handing over is a push under a short lock and cannot fail. What must
+//! not be lost is bounded by the calls in flight; what may be lost, lines about denied
+//! calls, by [`MOST_LINES`].
+
+use std::{
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::op::Op;
+
+/// So many denied calls may wait to be written down.
+pub(super) const MOST_LINES: usize = 65_536;
+/// So long they wait for something that is more urgent, and wakes the writer.
+const LINGER: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    ops: Vec<Op>,
+    /// How many of them are lines about denied calls.
+    lines: usize,
+    /// How many lines were dropped because too many waited.
+    lost: u64,
+    is_closed: bool,
+    is_writer_asleep: bool,
+}
+
+/// What the writer is to do next.
+pub(super) enum Next {
+    Work,
+    /// It has waited as long as it wanted to.
+    Time,
+    /// Nobody will ask for anything any more.
+    End,
+}
+
+impl Queue {
+    pub(super) fn push(&self, op: Op) {
+        let is_line = matches!(op, Op::Deny(_));
+        let mut waiting = self.lock();
+        if is_line {
+            if waiting.lines >= MOST_LINES {
+                waiting.lost += 1;
+                return;
+            }
+            waiting.lines += 1;
+        }
+        waiting.ops.push(op);
+        // Lines linger, so that a burst of denials does not wake the writer for each.
+        let wake = waiting.is_writer_asleep && (!is_line || waiting.lines == 1);
+        if wake {
+            waiting.is_writer_asleep = is_line;
+            drop(waiting);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits for work, and moves all there is to `batch`. `patience` is how long the
+    /// writer can wait; nothing means for ever.
+    pub(super) fn take(&self, batch: &mut Vec<Op>, patience: Option<Duration>) -> Next {
+        let mut waiting = self.lock();
+        loop {
+            let only_lines = waiting.lines == waiting.ops.len() && !waiting.is_closed;
+            if !waiting.ops.is_empty() && !only_lines {
+                break;
+            }
+            if waiting.is_closed {
+                return Next::End;
+            }
+            let linger = (!waiting.ops.is_empty()).then_some(LINGER);
+            let time = match (linger, patience) {
+                (Some(linger), Some(patience)) => Some(linger.min(patience)),
+                (one, other) => one.or(other),
+            };
+            waiting.is_writer_asleep = true;
+            let is_over;
+            (waiting, is_over) = match time {
+                None => {
+                    let woken = self.wake.wait(waiting);
+                    (woken.unwrap_or_else(PoisonError::into_inner), false)
+                }
+                Some(time) => {
+                    let woken = self.wake.wait_timeout(waiting, time);
+                    let (waiting, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+                    (waiting, timeout.timed_out())
+                }
+            };
+            waiting.is_writer_asleep = false;
+            if is_over {
+                if linger.is_some() {
+                    break;
+                }
+                return Next::Time;
+            }
+        }
+        waiting.lines = 0;
+        batch.append(&mut waiting.ops);
+        Next::Work
+    }
+
+    /// Moves all there is to `batch`, without waiting for anything.
+    pub(super) fn look(&self, batch: &mut Vec<Op>) {
+        let mut waiting = self.lock();
+        waiting.lines = 0;
+        batch.append(&mut waiting.ops);
+    }
+
+    /// No more is to come; what is there will be done.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.wake.notify_one();
+    }
+
+    /// How many lines were dropped since this was asked last.
+    pub(super) fn take_lost(&self) -> u64 {
+        mem::take(&mut self.lock().lost)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing in here runs foreign code, so there is no half-done change to fear.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,113 @@
+//! What the callers and the writer share.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use super::queue::Queue;
+use crate::store::contract::{CounterId, CounterKey};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) registry: Registry,
+    /// Tells the reservations of this file from those of others.
+    pub(super) identity: u64,
+    /// The latest time that anybody told.
+    latest: AtomicU64,
+    /// The deadlines of reservations that this process holds.
+    open: Mutex<HashMap<u64, u64, DefaultHashBuilder>>,
+}
+
+impl Shared {
+    pub(super) fn new(identity: u64, known: &[CounterKey]) -> Self {
+        let (queue, open) = Default::default();
+        let registry = Registry::new(known);
+        Self { queue, registry, identity, latest: AtomicU64::new(0), open }
+    }
+
+    /// Takes note of a time, so that it runs backwards for nobody.
+    pub(super) fn note_time(&self, at: u64) -> u64 {
+        self.latest.fetch_max(at, Ordering::Relaxed).max(at)
+    }
+
+    pub(super) fn begin(&self, id: u64, deadline: u64) {
+        self.open().insert(id, deadline);
+    }
+
+    pub(super) fn extend(&self, id: u64, deadline: u64) {
+        if let Some(known) = self.open().get_mut(&id) {
+            *known = deadline.max(*known);
+        }
+    }
+
+    pub(super) fn end(&self, id: u64) {
+        self.open().remove(&id);
+    }
+
+    /// How many reservations of this process are open; those past their deadline are
+    /// forgotten.
+    pub(super) fn in_flight(&self, at: u64) -> usize {
+        let mut open = self.open();
+        open.retain(|_, deadline| *deadline > at);
+        open.len()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, u64, DefaultHashBuilder>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The program's numbers for counters.
+#[derive(Debug)]
+pub(super) struct Registry(Mutex<Numbers>);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    of: HashMap<CounterKey, CounterId, DefaultHashBuilder>,
+    keys: Vec<CounterKey>,
+}
+
+impl Registry {
+    fn new(known: &[CounterKey]) -> Self {
+        let registry = Self(Mutex::default());
+        known.iter().for_each(|key| {
+            registry.number(key);
+        });
+        registry
+    }
+
+    /// The number of a counter, a new one if it has none.
+    pub(super) fn number(&self, key: &CounterKey) -> CounterId {
+        let mut numbers = self.lock();
+        if let Some(known) = numbers.of.get(key) {
+            return *known;
+        }
+        // There is no memory for four thousand million counters.
+        let id = CounterId(u32::try_from(numbers.keys.len()).unwrap_or(u32::MAX));
+        numbers.keys.push(key.clone());
+        numbers.of.insert(key.clone(), id);
+        id
+    }
+
+    pub(super) fn knows(&self, key: &CounterKey) -> bool {
+        self.lock().of.contains_key(key)
+    }
+
+    /// The keys from this number on.
+    pub(super) fn from(&self, number: usize) -> Vec<CounterKey> {
+        self.lock().keys.get(number..).unwrap_or_default().to_vec()
+    }
+
+    /// All counters there are.
+    pub(super) fn all(&self) -> Vec<CounterKey> {
+        self.from(0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Numbers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,318 @@
+//! The one thread that writes.
+//!
+//! What callers hand over while one transaction is committed is the next transaction:
+//! the busier the store, the more calls share a commit. Whoever asked is answered
+//! after the commit. What nobody waits for, above all settles, is kept until it is
+//! committed, however long the file is away.
+
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    booking::Reserved,
+    fault::Fault,
+    file::{File, Options},
+    front::Front,
+    op::{Op, Reply},
+    queue::{MOST_LINES, Next},
+    shared::Shared,
+    state::{Failed, State},
+    unclaimed::Unclaimed,
+};
+use crate::{
+    store::contract::{Reading, Refusal, Reservation, ReserveError, StoreError},
+    telemetry,
+};
+
+/// So long a file that others hold is not asked again, so that an outage does not cost
+/// every call a timeout.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often what could not be written at the end is tried again.
+const LAST_TRIES: usize = 5;
+
+type ReserveReply = oneshot::Sender<Result<Unclaimed, ReserveError>>;
+
+/// An answer that is true once the transaction has happened.
+enum Answer {
+    Booked(ReserveReply, u64, u64),
+    Refused(ReserveReply, Refusal),
+    Senseless(ReserveReply, StoreError),
+    Read(Reply<Reading>, Result<Reading, StoreError>),
+    Flushed(Reply<()>),
+    Pruned(Reply<u64>, u64),
+}
+
+/// The thread, and all it needs.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    front: Arc<Front>,
+    options: Options,
+    file: File,
+    state: State,
+    /// Since the file did not answer, what it said, and when to ask again.
+    away: Option<(StoreError, Instant)>,
+    /// What must not be lost and could not be written.
+    kept: Vec<Op>,
+    /// What was done in this transaction and must not be lost.
+    done: Vec<Op>,
+    answers: Vec<Answer>,
+    /// What is to be done after this transaction, without having been asked again.
+    rest: Vec<Op>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        front: Arc<Front>,
+        options: Options,
+        file: File,
+    ) -> Self {
+        let (state, kept, done, answers, rest) = Default::default();
+        Self { shared, front, options, file, state, away: None, kept, done, answers, rest }
+    }
+
+    /// Works until nobody can ask for anything any more.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            if self.rest.is_empty() {
+                let patience = (!self.kept.is_empty()).then_some(PAUSE);
+                if let Next::End = self.shared.queue.take(&mut batch, patience) {
+                    break;
+                }
+            } else {
+                self.shared.queue.look(&mut batch);
+                batch.append(&mut self.rest);
+            }
+            self.work(&mut batch);
+        }
+        for _ in 0..LAST_TRIES {
+            if self.kept.is_empty() {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+            self.work(&mut batch);
+        }
+        if !self.kept.is_empty() {
+            telemetry::unwritten(self.kept.len());
+        }
+    }
+
+    fn work(&mut self, batch: &mut Vec<Op>) {
+        let lost = self.shared.queue.take_lost();
+        if lost > 0 {
+            telemetry::lines_lost(lost);
+        }
+        if let Some((error, again)) = &self.away
+            && now() < *again
+        {
+            let error = error.clone();
+            return self.put_off(mem::take(batch), &error);
+        }
+        let mut ops = mem::take(&mut self.kept);
+        ops.append(batch);
+        match self.transaction(ops) {
+            Ok(()) => {
+                if self.away.take().is_some() {
+                    telemetry::store_is_back();
+                    self.file.be_patient(self.options.timeout);
+                }
+                self.done.clear();
+                self.front.refresh(&mut self.state);
+                self.answer();
+            }
+            Err((fault, ops)) => self.give_up(&fault, ops),
+        }
+    }
+
+    fn transaction(&mut self, ops: Vec<Op>) -> Result<(), (Fault, Vec<Op>)> {
+        if !self.file.is_there()
+            && let Err(fault) = self.reopen()
+        {
+            return Err((fault, ops));
+        }
+        if let Err(fault) = self.state.begin(&self.file.conn) {
+            return Err((fault, ops));
+        }
+        let mut ops = ops.into_iter();
+        while let Some(op) = ops.next() {
+            if let Err((fault, op)) = self.apply(op) {
+                // One that can never be done would be in the way of all others.
+                let again = op.is_asked() || !fault.is_lasting();
+                if !again {
+                    telemetry::unwritten(1);
+                }
+                return Err((fault, again.then_some(op).into_iter().chain(ops).collect()));
+            }
+        }
+        self.state.commit(&self.file.conn).map_err(|fault| (fault, Vec::new()))
+    }
+
+    fn apply(&mut self, op: Op) -> Result<(), (Fault, Op)> {
+        let (conn, registry) = (&self.file.conn, &self.shared.registry);
+        let done = match &op {
+            Op::Settle { id, cost, at, ended } => {
+                self.state.settle(*id, *cost, *at, ended.as_deref(), conn, registry)
+            }
+            Op::Release { id, at } => self.state.release(*id, *at, conn, registry),
+            Op::Extend { id, deadline } => self.state.extend(*id, *deadline, conn),
+            Op::Deny(denied) => self.state.deny(denied, conn, registry),
+            Op::Look => Ok(()),
+            _ => return self.ask(op),
+        };
+        match done {
+            Ok(()) => {
+                self.done.push(op);
+                Ok(())
+            }
+            Err(fault) => Err((fault, op)),
+        }
+    }
+
+    /// Does what somebody waits for.
+    fn ask(&mut self, op: Op) -> Result<(), (Fault, Op)> {
+        let (conn, registry) = (&self.file.conn, &self.shared.registry);
+        let answer = match op {
+            Op::Reserve(hold, reply) => match self.state.reserve(&hold, conn, registry) {
+                Ok(Reserved::Booked(id, deadline)) => Answer::Booked(reply, id, deadline),
+                Ok(Reserved::Refused(refusal, is_spent)) => {
+                    if is_spent {
+                        self.front.note(&hold, &mut self.state, conn);
+                    }
+                    Answer::Refused(reply, refusal)
+                }
+                Err(Failed::Senseless(what)) => Answer::Senseless(reply, senseless(what)),
+                Err(Failed::Fault(fault)) => return Err((fault, Op::Reserve(hold, reply))),
+            },
+            Op::Read { counter, value, at, reply } => {
+                match self.state.read(counter, &value, at, conn, registry) {
+                    Ok(reading) => Answer::Read(reply, Ok(reading)),
+                    Err(Failed::Senseless(what)) => Answer::Read(reply, Err(StoreError::new(what))),
+                    Err(Failed::Fault(fault)) => {
+                        return Err((fault, Op::Read { counter, value, at, reply }));
+                    }
+                }
+            }
+            Op::Change(change, reply) => match self.state.change(&change, conn, registry) {
+                Ok(reading) => Answer::Read(reply, Ok(reading)),
+                Err(Failed::Senseless(what)) => Answer::Read(reply, Err(StoreError::new(what))),
+                Err(Failed::Fault(fault)) => return Err((fault, Op::Change(change, reply))),
+            },
+            Op::Prune { before, done, reply } => match self.state.prune(before, conn, registry) {
+                Ok((pruned, false)) => {
+                    self.rest.push(Op::Prune { before, done: done + pruned, reply });
+                    return Ok(());
+                }
+                Ok((pruned, true)) => Answer::Pruned(reply, done + pruned),
+                Err(fault) => return Err((fault, Op::Prune { before, done, reply })),
+            },
+            Op::Flush(reply) => Answer::Flushed(reply),
+            // The others are done by `apply`.
+            _ => return Ok(()),
+        };
+        self.answers.push(answer);
+        Ok(())
+    }
+
+    /// Nobody is told who went away; a reservation nobody takes is given back.
+    fn answer(&mut self) {
+        for answer in self.answers.drain(..) {
+            match answer {
+                Answer::Booked(reply, id, deadline) => {
+                    let reservation = Reservation { key: id, tag: self.shared.identity };
+                    self.shared.begin(id, deadline);
+                    let _ = reply.send(Ok(Unclaimed::new(reservation, &self.shared)));
+                }
+                Answer::Refused(reply, refusal) => {
+                    let _ = reply.send(Err(ReserveError::Refused(refusal)));
+                }
+                Answer::Senseless(reply, error) => {
+                    let _ = reply.send(Err(ReserveError::Unavailable(error)));
+                }
+                Answer::Read(reply, reading) => {
+                    let _ = reply.send(reading);
+                }
+                Answer::Flushed(reply) => {
+                    let _ = reply.send(Ok(()));
+                }
+                Answer::Pruned(reply, pruned) => {
+                    let _ = reply.send(Ok(pruned));
+                }
+            }
+        }
+    }
+
+    /// The transaction did not happen.
+    fn give_up(&mut self, fault: &Fault, ops: Vec<Op>) {
+        self.state.roll_back(&self.file.conn);
+        self.front.forget();
+        let error = fault.to_store_error();
+        if self.away.is_none() {
+            telemetry::store_is_away(&error);
+            // Who asks while the file is held does not wait for it again and again.
+            self.file.be_patient(Duration::ZERO);
+        }
+        let pause = if fault.is_busy() { PAUSE } else { Duration::ZERO };
+        self.away = Some((error.clone(), now() + pause));
+        for answer in self.answers.drain(..) {
+            match answer {
+                Answer::Booked(reply, ..)
+                | Answer::Refused(reply, _)
+                | Answer::Senseless(reply, _) => {
+                    let _ = reply.send(Err(ReserveError::Unavailable(error.clone())));
+                }
+                Answer::Read(reply, _) => {
+                    let _ = reply.send(Err(error.clone()));
+                }
+                Answer::Flushed(reply) => {
+                    let _ = reply.send(Err(error.clone()));
+                }
+                Answer::Pruned(reply, _) => {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+        let mut undone = mem::take(&mut self.done);
+        undone.append(&mut self.rest);
+        undone.extend(ops);
+        self.put_off(undone, &error);
+    }
+
+    /// Tells whoever waits that the file is away, and keeps the rest.
+    fn put_off(&mut self, ops: Vec<Op>, error: &StoreError) {
+        let mut lines = self.kept.iter().filter(|op| matches!(op, Op::Deny(_))).count();
+        for op in ops {
+            match &op {
+                Op::Look => {}
+                Op::Deny(_) if lines >= MOST_LINES => telemetry::lines_lost(1),
+                Op::Deny(_) => {
+                    lines += 1;
+                    self.kept.push(op);
+                }
+                _ if op.is_asked() => op.refuse(error),
+                _ => self.kept.push(op),
+            }
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), Fault> {
+        self.file = self.file.reopened(&self.options)?;
+        self.state.roll_back(&self.file.conn);
+        Ok(())
+    }
+}
+
+fn senseless(what: &str) -> StoreError {
+    StoreError::new(format!("the hold has {what}"))
+}
+
+/// The time that goes by while a file is away, which no budget depends on.
+#[allow(clippy::disallowed_methods)]
+fn now() -> Instant {
+    Instant::now()
+}
