@@ -20,6 +20,7 @@ mod charges;
 mod held;
 mod holding;
 mod meaning;
+mod planned;
 mod refusal;
 mod scopes;
 mod settling;
