@@ -129,18 +129,18 @@ impl Permit {
     /// Settles to the cost of this usage. Usage that contradicts itself or is
     /// absurdly large settles to the estimate.
     pub fn settle(mut self, usage: &Usage) {
-        self.end(End::Complete, Told { usage: Some(usage), ..Told::default() });
+        self.end(End::Complete, &Told { usage: Some(usage), ..Told::default() });
     }
 
     /// Settles to the estimate: the call was made, and its usage is not known. After a
     /// status that is not billed, told by [`answered`](Self::answered), that is nothing.
     pub fn settle_estimate(mut self) {
-        self.end(End::Complete, Told::default());
+        self.end(End::Complete, &Told::default());
     }
 
     /// Gives everything back: nothing was sent.
     pub fn release(mut self) {
-        self.end(End::NotSent, Told::default());
+        self.end(End::NotSent, &Told::default());
     }
 
     /// Settles a call whose service failed: nothing, if the error proves that
@@ -170,7 +170,7 @@ impl Permit {
     }
 
     /// Settles, the first time it is called.
-    fn end(&mut self, end: End, told: Told<'_>) {
+    fn end(&mut self, end: End, told: &Told<'_>) {
         // Taken first: should code of others panic on the way, that was it.
         let mut held = std::mem::take(&mut self.held);
         if let Some(held) = held.get_mut() {
@@ -181,7 +181,7 @@ impl Permit {
     /// The same by what was noted before.
     fn end_as_seen(&mut self, end: End) {
         let seen = self.held.get().and_then(|held| held.seen);
-        self.end(end, Told { usage: seen.as_ref(), ..Told::default() });
+        self.end(end, &Told { usage: seen.as_ref(), ..Told::default() });
     }
 }
 
@@ -202,15 +202,15 @@ impl Meter for Permit {
     /// What ends on a running total was cut off, however quietly.
     fn complete(mut self, told: &Observed) {
         let was_cut = told.is_partial && !told.is_final;
-        self.end(if was_cut { End::Broken } else { End::Complete }, told.told());
+        self.end(if was_cut { End::Broken } else { End::Complete }, &told.told());
     }
 
     fn fail(mut self, told: &Observed) {
-        self.end(End::Broken, told.told());
+        self.end(End::Broken, &told.told());
     }
 
     fn abandon(mut self, told: &Observed) {
-        self.end(End::Broken, told.told());
+        self.end(End::Broken, &told.told());
     }
 }
 

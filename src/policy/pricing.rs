@@ -35,11 +35,13 @@ impl Prices {
         self.current.fetch_max(version, Ordering::AcqRel);
     }
 
+    #[inline]
     pub(crate) fn current(&self) -> (usize, &PriceBook) {
         let version = self.current.load(Ordering::Acquire);
         (version, self.get(version))
     }
 
+    #[inline]
     pub(crate) fn get(&self, version: usize) -> &PriceBook {
         &self.versions[version]
     }
@@ -78,6 +80,7 @@ pub(crate) struct Quote {
 }
 
 /// The provider may search on its own; how often is not known before.
+#[inline]
 pub(super) fn searches(call: &Call) -> u64 {
     call.web_searches().unwrap_or_else(|| u64::from(call.may_search()))
 }
@@ -187,6 +190,7 @@ pub(super) fn unknown_price(model: &str, provider: &Provider) -> Deny {
 }
 
 /// What of a call moves its price.
+#[inline]
 pub(crate) fn asked(call: &Call) -> Asked<'_> {
     Asked {
         tier: call.service_tier(),

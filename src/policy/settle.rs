@@ -48,7 +48,7 @@ fn billing(phase: Phase) -> Billing {
 
 impl Held {
     /// Settles by what the response has told.
-    pub(super) fn end(&mut self, end: End, told: Told<'_>) {
+    pub(super) fn end(&mut self, end: End, told: &Told<'_>) {
         let actual = self.actual(told);
         let (cost, how) = self.verdict(end, actual, told.is_partial);
         if let Some(reservation) = self.reservation {
@@ -108,12 +108,12 @@ impl Held {
     }
 
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
-    fn actual(&self, told: Told<'_>) -> Option<Usd> {
+    fn actual(&self, told: &Told<'_>) -> Option<Usd> {
         self.policy.actual_cost(&self.priced, &self.provider, told)
     }
 
     #[inline]
-    fn report(&self, cost: Usd, how: SettledHow, told: Told<'_>) {
+    fn report(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
         self.policy.tally.count_settled(how);
         if self.receipt().is_some() || telemetry::is_heard() {
             self.tell_settled(cost, how, told);
@@ -121,7 +121,7 @@ impl Held {
     }
 
     #[inline(never)]
-    fn tell_settled(&self, cost: Usd, how: SettledHow, told: Told<'_>) {
+    fn tell_settled(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
         let settled = Settled { cost, reserved: self.reserved, how, usage: told.usage.copied() };
         if let Some(receipt) = self.receipt() {
             receipt.settle(settled);

@@ -179,6 +179,7 @@ impl Edition {
         })
     }
 
+    #[inline]
     pub(super) fn entry(&self, id: u32) -> Option<&Entry> {
         let id = usize::try_from(id).ok()?;
         self.entries.get(id).or_else(|| self.own.entries.get(id.checked_sub(self.entries.len())?))
@@ -186,6 +187,7 @@ impl Edition {
 }
 
 impl Own {
+    #[inline]
     fn mentions(&self, model: &str) -> bool {
         !self.mentioned.is_empty() && self.mentioned.contains(model)
     }
