@@ -19,6 +19,7 @@ mod booking;
 mod charges;
 mod held;
 mod holding;
+mod index;
 mod meaning;
 mod planned;
 mod refusal;
