@@ -59,7 +59,7 @@ fn calls(effort: Effort, kilobytes: usize, most: f64) {
 
     // As many bytes a round, whatever the size; a large call is timed well enough by one.
     let per_round = (effort.pick(40, 10) / kilobytes.div_ceil(10)).max(1);
-    let rounds = effort.pick(151, 11).min(if kilobytes > 100 { 11 } else { usize::MAX });
+    let rounds = effort.pick(75, 11).min(if kilobytes > 100 { 11 } else { usize::MAX });
     let race = race(
         rounds,
         &mut [

@@ -61,7 +61,7 @@ fn bodies(effort: Effort, kilobytes: usize, most: Option<f64>) {
     let json = chat(MODEL, kilobytes * 1_024);
 
     let chunks = (effort.pick(200, 20) / kilobytes).max(1);
-    let rounds = effort.pick(101, 5).min(if kilobytes > 100 { 21 } else { usize::MAX });
+    let rounds = effort.pick(51, 5).min(if kilobytes > 100 { 21 } else { usize::MAX });
     let race = race(
         rounds,
         &mut [
