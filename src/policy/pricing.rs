@@ -19,19 +19,19 @@ use crate::{
 /// Every price book this policy has used. Appending instead of swapping means that
 /// a call takes no reference count: its version stays where it is.
 pub(crate) struct Prices {
-    versions: boxcar::Vec<PriceBook>,
+    /// Most often the only one.
+    first: PriceBook,
+    later: boxcar::Vec<PriceBook>,
     current: AtomicUsize,
 }
 
 impl Prices {
     pub(crate) fn new(book: PriceBook) -> Self {
-        let versions = boxcar::Vec::new();
-        versions.push(book);
-        Self { versions, current: AtomicUsize::new(0) }
+        Self { first: book, later: boxcar::Vec::new(), current: AtomicUsize::new(0) }
     }
 
     pub(crate) fn set(&self, book: PriceBook) {
-        let version = self.versions.push(book);
+        let version = 1 + self.later.push(book);
         self.current.fetch_max(version, Ordering::AcqRel);
     }
 
@@ -43,7 +43,10 @@ impl Prices {
 
     #[inline]
     pub(crate) fn get(&self, version: usize) -> &PriceBook {
-        &self.versions[version]
+        match version.checked_sub(1) {
+            None => &self.first,
+            Some(later) => &self.later[later],
+        }
     }
 }
 

@@ -100,11 +100,12 @@ impl Policy {
         if !quote.known || cost == u64::MAX {
             return None;
         }
-        let mut values = [""; MOST_SCOPES];
-        for (value, scope) in values.iter_mut().zip(&short.scopes) {
+        let (mut words, mut values) = ([None; MOST_SCOPES], [""; MOST_SCOPES]);
+        for ((word, value), scope) in words.iter_mut().zip(&mut values).zip(&short.scopes) {
             if let Some(key) = &scope.label {
-                *value = match call.labels().of(key) {
-                    Some(value) => value.text(),
+                *word = call.labels().of(key);
+                *value = match word {
+                    Some(word) => word.text(),
                     None if scope.is_counted => return None,
                     None => Scope::NONE,
                 };
@@ -115,9 +116,8 @@ impl Policy {
             let planned = self.0.plan.steps.get(*step)?;
             match &planned.step {
                 Step::Counted(rule) => {
-                    let scope = short.scopes.get(usize::from(planned.scope))?;
-                    let value = scope.label.as_ref().and_then(|key| call.labels().of(key));
-                    if let Some(limit) = rule.limit.of(call, value) {
+                    let word = *words.get(usize::from(planned.scope))?;
+                    if let Some(limit) = rule.limit.of(call, word) {
                         let known = limits.get_mut(usize::from(planned.counter))?;
                         *known = limit.min(*known);
                     }

@@ -40,7 +40,7 @@ impl State {
         let deadline = before_the_end(Timestamp::from_nanos(now.saturating_add(wish.lasts)));
         let (reservation, record) = held.open(deadline);
         (record.plan, record.cost, record.at) = (wish.plan, wish.cost, now);
-        let (mut limits, mut calls, mut booked) = (wish.limits.iter(), 0, 0);
+        let (mut limits, mut calls, mut booked) = (wish.limits, 0, 0);
         let values = wish.values.iter().zip(wish.hashes);
         for (run, (value, hash)) in charges.runs.iter_mut().zip(values) {
             let slot = match run.slot {
@@ -52,11 +52,14 @@ impl State {
             scope.ensure(run.columns);
             record.slots.push(slot);
             let counters = scope.counters();
-            for one in &mut run.booked {
+            let own = limits.split_at_checked(run.booked.len());
+            let (own, others) = own.unwrap_or_default();
+            limits = others;
+            for (one, limit) in run.booked.iter_mut().zip(own) {
                 let Some(counter) = counters.get_mut(one.column as usize) else { continue };
                 counter.roll(now);
                 let sum = counter.used().checked_add(one.amount(wish.cost));
-                if sum.zip(limits.next()).is_none_or(|(sum, limit)| sum > *limit) {
+                if sum.is_none_or(|sum| sum > *limit) {
                     self.take_back(reservation, booked);
                     return None;
                 }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::{index::Index, slab::Slab};
-use crate::{claim::Scope as Names, store::counting::Counter};
+use crate::{claim::Scope as Names, same::same, store::counting::Counter};
 
 /// No such slot, no such family.
 pub(super) const NONE: u32 = u32::MAX;
@@ -112,7 +112,7 @@ impl Scopes {
     fn find(&self, family: u32, key: &str, hash: u64) -> u32 {
         let found = self.index.find(mixed(hash, family), |slot| {
             let scope = &self.slab[slot];
-            scope.family == family && scope.key == key
+            scope.family == family && same(&scope.key, key)
         });
         found.unwrap_or(NONE)
     }
