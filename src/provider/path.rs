@@ -138,7 +138,10 @@ fn may_name_deployments(path: &str) -> bool {
     const WORD: &[u8] = b"deployments";
     let begins = |first: &u8| first.eq_ignore_ascii_case(&b'd');
     let is_word = |part: &[u8]| part.first().is_some_and(begins) && part.eq_ignore_ascii_case(WORD);
-    path.contains('%') || path.as_bytes().windows(WORD.len()).any(is_word)
+    match memchr::memchr3(b'd', b'D', b'%', path.as_bytes()) {
+        None => false,
+        Some(_) => path.contains('%') || path.as_bytes().windows(WORD.len()).any(is_word),
+    }
 }
 
 /// Whether a name would lead to another one if its escapes were read as a part of the path.
