@@ -1,11 +1,6 @@
 //! What a permit holds.
-//!
-//! It is large, and a permit is moved from the decision to the request to the response.
-//! So it has a place of its own, where it is written and read and which it never leaves;
-//! what is moved is a pointer. Places are used again: a call takes the last one its
-//! thread gave back, and allocates only if there is none.
 
-use std::{cell::RefCell, sync::Arc};
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 use tracing::Span;
@@ -69,7 +64,7 @@ pub(super) enum Phase {
 }
 
 impl Held {
-    #[inline(always)] // it is to be written where it stays
+    #[inline(always)] // it is large, and is to be written in its place
     pub(super) fn new(
         policy: Arc<Inner>,
         call: &Call,
@@ -131,65 +126,5 @@ impl Held {
     pub(super) fn span(&self) -> &Span {
         static NONE: Span = Span::none();
         self.heard.as_ref().map_or(&NONE, |heard| &heard.span)
-    }
-}
-
-/// The place where something is held, or none. It is given back when this is dropped.
-#[derive(Default)]
-pub(super) struct Place(Option<Box<Option<Held>>>);
-
-/// A thread keeps no more places than this for its next calls.
-const MOST_SPARE: usize = 64;
-
-thread_local! {
-    static SPARE: RefCell<Vec<Box<Option<Held>>>> = const { RefCell::new(Vec::new()) };
-}
-
-impl Place {
-    pub(super) const NONE: Self = Self(None);
-
-    /// A place in which nothing is held yet.
-    #[inline]
-    pub(super) fn empty() -> Self {
-        Self(Some(spare().unwrap_or_default()))
-    }
-
-    #[inline(always)] // see `empty`
-    pub(super) fn hold(&mut self, held: Held) {
-        if let Some(place) = &mut self.0 {
-            **place = Some(held);
-        }
-    }
-
-    #[inline]
-    pub(super) fn get(&self) -> Option<&Held> {
-        self.0.as_deref()?.as_ref()
-    }
-
-    #[inline]
-    pub(super) fn get_mut(&mut self) -> Option<&mut Held> {
-        self.0.as_deref_mut()?.as_mut()
-    }
-}
-
-/// At the end of a thread there are none any more.
-#[inline]
-fn spare() -> Option<Box<Option<Held>>> {
-    SPARE.try_with(|spare| spare.try_borrow_mut().ok()?.pop()).ok().flatten()
-}
-
-impl Drop for Place {
-    #[inline]
-    fn drop(&mut self) {
-        let Some(mut place) = self.0.take() else { return };
-        // This may be the last handle of a policy, whose end may run code of others.
-        *place = None;
-        let _ = SPARE.try_with(|spare| {
-            if let Ok(mut spare) = spare.try_borrow_mut()
-                && spare.len() < MOST_SPARE
-            {
-                spare.push(place);
-            }
-        });
     }
 }

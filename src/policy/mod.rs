@@ -35,6 +35,7 @@ mod drain;
 mod guard;
 mod held;
 mod permit;
+mod place;
 mod plan;
 mod pricing;
 mod receipt;

@@ -7,7 +7,8 @@ use tracing::Span;
 
 use super::{
     Inner, Receipt,
-    held::{Held, Phase, Place, Reply},
+    held::{Held, Phase, Reply},
+    place::Place,
     pricing::Quote,
     settle::End,
 };
@@ -49,7 +50,6 @@ impl Permit {
         quote: &Quote,
         reservation: Option<Reservation>,
     ) -> Self {
-        // The place is there first, so that what it holds is written there at once.
         let mut held = Place::empty();
         held.hold(Held::new(policy, call, version, quote, reservation));
         Self { held }
