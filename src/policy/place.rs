@@ -16,9 +16,12 @@ pub(super) struct Place(Option<Box<Option<Held>>>);
 /// A thread keeps no more places than this for its next calls.
 const MOST_SPARE: usize = 64;
 
+#[allow(clippy::vec_box)] // the boxes are what is kept
+type Spare = Vec<Box<Option<Held>>>;
+
 thread_local! {
     /// Nothing is held in them.
-    static SPARE: RefCell<Vec<Box<Option<Held>>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Spare> = const { RefCell::new(Vec::new()) };
 }
 
 impl Place {
