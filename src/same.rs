@@ -30,7 +30,7 @@ mod tests {
         let text = "abcdefghijklmnopqrst";
         for length in 0..text.len() {
             let one = &text[..length];
-            assert!(same(one, &one.to_owned()));
+            assert!(same(one, String::from(one).as_str()));
             assert!(!same(one, &text[..=length]) && !same(&text[..=length], one));
             for changed in 0..length {
                 let mut other = one.to_owned();

@@ -4,11 +4,14 @@
 //! as it has room, and everything is taken back if one has none. Whether there is none,
 //! and why, a hold tells, which goes another way.
 
+use smallvec::SmallVec;
+
 use super::{
     booking::Ask,
     charges::{Kind, Place, Places},
     scopes::NONE,
     state::{State, before_the_end},
+    store::MemoryStore,
 };
 use crate::{clock::Timestamp, store::contract::Reservation};
 
@@ -27,6 +30,9 @@ pub(super) struct Wish<'a> {
     pub(super) lasts: u64,
 }
 
+/// The scopes that were made for a call.
+type Newcomers = SmallVec<[u32; MemoryStore::MOST_RUNS]>;
+
 impl State {
     /// Reserves what is asked for; `None` if there is no room.
     #[inline]
@@ -41,12 +47,14 @@ impl State {
         let (reservation, record) = held.open(deadline);
         (record.plan, record.cost, record.at) = (wish.plan, wish.cost, now);
         let (mut limits, mut calls, mut booked) = (wish.limits, 0, 0);
+        let mut newcomers = Newcomers::new();
         let values = wish.values.iter().zip(wish.hashes);
         for (run, (value, hash)) in charges.runs.iter_mut().zip(values) {
-            let slot = match run.slot {
-                NONE => scopes.enter(run.family, value, *hash).0,
-                workspace => workspace,
+            let (slot, is_created) = match run.slot {
+                NONE => scopes.enter(run.family, value, *hash),
+                workspace => (workspace, false),
             };
+            newcomers.extend(is_created.then_some(slot));
             let scope = scopes.at(slot);
             scope.held_by += 1;
             scope.ensure(run.columns);
@@ -60,7 +68,7 @@ impl State {
                 counter.roll(now);
                 let sum = counter.used().checked_add(one.amount(wish.cost));
                 if sum.is_none_or(|sum| sum > *limit) {
-                    self.take_back(reservation, booked);
+                    self.take_back(reservation, booked, &newcomers);
                     return None;
                 }
                 booked += 1;
@@ -87,7 +95,7 @@ impl State {
     /// Takes back the first charges of a call that had no room for the next one, and
     /// forgets the scopes that were made for it.
     #[cold]
-    fn take_back(&mut self, reservation: Reservation, mut booked: usize) {
+    fn take_back(&mut self, reservation: Reservation, mut booked: usize, newcomers: &[u32]) {
         let now = self.now();
         let Self { scopes, held, plans, .. } = self;
         let Some(record) = held.close(reservation) else { return };
@@ -101,8 +109,8 @@ impl State {
                 }
             }
             booked = booked.saturating_sub(run.booked.len());
-            scopes.reclaim(*slot, now);
         }
+        newcomers.iter().for_each(|slot| scopes.reclaim(*slot, now));
     }
 
     /// The same where two of the call's values may have one scope: nothing is booked
