@@ -18,6 +18,7 @@
 //! | `GATEWAY_ADDRESS` | `127.0.0.1:8080` | port 0 for any that is free |
 //! | `GATEWAY_USERS` | `sk-ann=ann=5.00,sk-bob=bob=0.50` | key, name, dollars a month |
 //! | `GATEWAY_MONTH` | `100.00` | dollars a month for all of them |
+//! | `GATEWAY_DB` | none: in memory | the file that remembers what was spent |
 //! | `GATEWAY_DRAIN` | `30` | seconds that open answers have when it is told to stop |
 //!
 //! Every path goes through one governed client. What costs nothing, as the list of
@@ -30,7 +31,7 @@ use std::{env, future::IntoFuture, process::ExitCode, sync::Arc, time::Duration}
 use axum::serve::ListenerExt;
 use driftlock::{
     BoxError, MaxCostPerRequest, MonthlyBudget, PerUserBudget, Policy, RestrictModel, Scope, Usd,
-    VelocityLimit, Window, Zone,
+    VelocityLimit, Window, Zone, store::SqliteStore,
 };
 use gateway::{Gateway, Http};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -53,18 +54,21 @@ mod upstream;
 mod users;
 
 /// The policy, all of it.
-fn policy(users: &Users, all: Usd) -> Result<Policy, driftlock::BuildError> {
+fn policy(users: &Users, all: Usd) -> Result<Policy, BoxError> {
     let each = |budget: PerUserBudget, user: &users::User| budget.user(&*user.name, user.month);
-    Policy::builder()
+    let policy = Policy::builder()
         .rule(RestrictModel::new(["o1-pro", "claude-opus-*"]))
         .rule(MaxCostPerRequest::new(Usd::cents(50)))
         .rule(VelocityLimit::new(60, Duration::from_secs(60)).per_user())
         .rule(users.iter().fold(PerUserBudget::new(), each))
         .rule(MonthlyBudget::new(all))
-        .require_user()
-        // In memory: it forgets what was spent when it ends.
-        .ephemeral_ok()
-        .build()
+        .require_user();
+    let policy = match env::var_os("GATEWAY_DB") {
+        Some(path) => policy.store(SqliteStore::open(path)?),
+        // It forgets what was spent when it ends.
+        None => policy.ephemeral_ok(),
+    };
+    Ok(policy.build()?)
 }
 
 #[tokio::main]
@@ -100,6 +104,10 @@ async fn run() -> Result<(), BoxError> {
     println!("gateway: listening on http://{}", listener.local_addr()?);
     let gateway = Gateway { policy: policy.clone(), users, http: http(), openai, anthropic };
     serve(listener, gateway, drain).await?;
+    // Answers that are read to the end have settled; this waits until that is written.
+    if tokio::time::timeout(Duration::from_secs(1), policy.drain()).await.is_err() {
+        eprintln!("gateway: calls that are open still count at their estimates");
+    }
 
     let month = policy.spend(&Scope::Workspace, Window::month(Zone::UTC)).await?;
     println!("gateway: {} spent, {} of it by calls still open", month.total(), month.reserved);

@@ -15,7 +15,8 @@
 //! - **Other clients and request types**: [`carrier`]; **without a layer**: [`Policy::admit`], [`Answer`].
 //! - **Around it**: `retry::RespectDenials` for retries (feature `retry`); in a service of axum, `axum` (feature
 //!   `axum`).
-//! - **Other stores**: [`store`]; **time in tests**: [`ManualClock`].
+//! - **Budgets that survive**, and other stores: [`store`]; at the end of a service, [`Policy::drain`]; **time in tests**: [`ManualClock`].
+//! - **Who spent what**: `report` (feature `sqlite`).
 //! - **What it logs**: [`events`]. **How it works**: [`design`].
 //!
 //! # Example
@@ -49,6 +50,8 @@
 //! | `hyper-util` | hyper-util's failed connections are known to cost nothing |
 //! | `retry` | `retry::RespectDenials`: a denial is not tried again; what Tower sheds is known to cost nothing |
 //! | `axum` | on the inbound side: errors as responses, labels from requests, remaining budgets as headers |
+//! | `sqlite` | `SqliteStore`: budgets survive restarts, in a file with a ledger of all calls; `report` reads it |
+//! | `cli` | the command `driftlock`: what was spent, by whom, what is left, and how to put a counter right |
 //! | `tiktoken` | `TiktokenEstimator`: the input of OpenAI's models is counted by their own tokenizers |
 //!
 //! `examples` is for those of this crate's examples and tests that call a client.
@@ -101,6 +104,9 @@ pub mod store;
 
 // governing, without a transport
 mod policy;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod report;
 mod telemetry;
 
 // carriers

@@ -5,6 +5,9 @@
 //! from the crate's own reading of them.
 #![allow(clippy::unwrap_used)] // in helpers too
 
+#[cfg(feature = "sqlite")]
+#[path = "store_model/in_a_file.rs"]
+mod in_a_file;
 mod scripted;
 
 use std::{
@@ -17,15 +20,15 @@ use std::{
 };
 
 use driftlock::{
-    Call, CostVelocity, Driftlock, Error, ManualClock, MaxCostPerRequest, MemoryStore, MeteredBody,
-    Mode, MonthlyBudget, OnAbandoned, OnAmbiguous, OnOutage, PerUserBudget, Policy, Rule, Scope,
-    Settled, Usd, VelocityLimit, Verdict, store::Store,
+    Call, CostVelocity, Driftlock, Error, ManualClock, MaxCostPerRequest, MeteredBody, Mode,
+    MonthlyBudget, OnAbandoned, OnAmbiguous, OnOutage, PerUserBudget, Policy, Rule, Scope, Settled,
+    Usd, VelocityLimit, Verdict, store::Store,
 };
 use http::{Request, Response};
 use proptest::prelude::*;
 use scripted::{
     AsyncStore, Client, DONE, Ledger, Refused, Reply, ScriptedBody, Step, chat, content, drive,
-    estimate, layered, month, policy, poll_body, poll_once, usage_cost,
+    estimate, layered, month, policy, poll_body, poll_once, usage_cost, wait,
 };
 use tower::Service;
 
@@ -243,6 +246,8 @@ struct Options {
     slow_rule: bool,
     /// Polls that the store takes; `None` for the store in memory itself.
     store_polls: Option<usize>,
+    /// Whether that store is a file.
+    is_file: bool,
     outage_allows: bool,
     budget: u64,
     user_budget: u64,
@@ -260,6 +265,7 @@ fn options() -> impl Strategy<Value = Options> {
                 seen_is_all,
                 slow_rule,
                 store_polls,
+                is_file: false,
                 outage_allows,
                 budget,
                 user_budget,
@@ -284,6 +290,17 @@ impl Rule for Slow {
     }
 }
 
+/// A store in a file that goes away with it.
+#[cfg(feature = "sqlite")]
+fn file() -> Arc<dyn Store> {
+    Arc::new(in_a_file::Temporary::new())
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn file() -> Arc<dyn Store> {
+    panic!("not without the feature `sqlite`")
+}
+
 const WINDOW: Duration = Duration::from_secs(60);
 const MOST_EACH: u64 = 2_900_000;
 
@@ -291,7 +308,7 @@ struct World {
     options: Options,
     policy: Policy,
     ledger: Ledger,
-    memory: Arc<MemoryStore>,
+    store: Arc<dyn Store>,
     slow_store: Option<Arc<AsyncStore>>,
     clock: ManualClock,
     client: Client,
@@ -304,7 +321,8 @@ impl World {
         if options.slow_rule {
             builder = builder.rule(Slow);
         }
-        let slow_store = options.store_polls.map(|polls| AsyncStore::new(memory.clone(), polls));
+        let store: Arc<dyn Store> = if options.is_file { file() } else { memory };
+        let slow_store = options.store_polls.map(|polls| AsyncStore::new(store.clone(), polls));
         if let Some(store) = &slow_store {
             builder = builder.store(store.clone());
         }
@@ -329,7 +347,7 @@ impl World {
             .unwrap();
         let client = Client::default();
         let service = layered(&policy, &client);
-        Self { options, policy, ledger, memory, slow_store, clock, client, service }
+        Self { options, policy, ledger, store, slow_store, clock, client, service }
     }
 
     /// Settled plus reserved of the workspace and of a user, without going through a
@@ -343,11 +361,15 @@ impl World {
         };
         let now = driftlock::Clock::now(&self.clock);
         let read = |label, value| {
-            let counter = self.memory.counter(&key(label));
-            self.memory.read_now(counter, value, now).unwrap().used()
+            let counter = self.store.counter(&key(label));
+            wait(self.store.read(counter, value, now)).unwrap().used()
         };
         let [ann, bob, eve] = USERS.map(|user| read(Some("user"), user));
         [read(None, ""), ann, bob, eve]
+    }
+
+    fn open(&self) -> usize {
+        self.store.in_flight(driftlock::Clock::now(&self.clock))
     }
 
     fn is_away(&self) -> bool {
@@ -502,13 +524,13 @@ fn step(
     let before = world.used();
     // The store has seen this time now; its time never runs backwards.
     *latest = (*latest).max(driftlock::Clock::now(&world.clock));
-    let open = world.memory.open_reservations();
+    let open = world.open();
     let (sent, settled) = (world.client.sent().len(), world.ledger.all().len());
     let error = call.poll(script);
     let is_sent_now = world.client.sent().len() > sent;
     call.is_sent |= is_sent_now;
     let is_booked_now = match world.slow_store {
-        Some(_) => world.memory.open_reservations() > open,
+        Some(_) => world.open() > open,
         None => is_sent_now,
     };
     if is_booked_now {
@@ -597,7 +619,7 @@ fn check_the_end(
     assert_eq!(USERS.map(|user| read(Scope::user(user))), spent);
     let workspace = read(Scope::Workspace);
     assert_eq!(workspace, spent.iter().sum::<u64>());
-    assert_eq!(world.memory.open_reservations(), 0);
+    assert_eq!(world.open(), 0);
     // Invariant 15.
     let stats = world.policy.stats();
     assert_eq!(stats.admitted_hard + stats.admitted_assumed, world.client.sent().len() as u64);
@@ -696,6 +718,7 @@ fn a_call_may_be_given_up_at_every_poll() {
                 seen_is_all: at % 3 == 0,
                 slow_rule: true,
                 store_polls,
+                is_file: false,
                 outage_allows: false,
                 budget: 1 << 40,
                 user_budget: 1 << 40,
@@ -711,5 +734,25 @@ fn a_call_may_be_given_up_at_every_poll() {
             };
             run(options, &[script], &[]);
         }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_same_holds_for_a_store_in_a_file(
+        mut options in options(),
+        scripts in prop::collection::vec(script(), 1..10),
+        schedule in prop::collection::vec((0..60u8, any::<u16>()), 0..120),
+    ) {
+        options.is_file = true;
+        options.store_polls = options.store_polls.or(Some(0));
+        run(options, &scripts, &schedule);
     }
 }

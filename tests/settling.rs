@@ -590,19 +590,27 @@ fn a_future_may_be_dropped_while_a_store_is_asked() {
 
 #[test]
 fn a_store_that_is_away_denies_or_is_done_without() {
-    for (on_outage, polls) in [(OnOutage::Deny, 0), (OnOutage::Deny, 3), (OnOutage::Allow, 3)] {
+    let up_to = OnOutage::AllowUpTo;
+    let cases = [
+        (OnOutage::Deny, 0, false),
+        (OnOutage::Deny, 3, false),
+        (OnOutage::Allow, 3, true),
+        (up_to(reserved()), 3, true),
+        (up_to(reserved().saturating_sub(Usd::nanos(1))), 3, false),
+    ];
+    for (on_outage, polls, sends) in cases {
         let (builder, ledger, memory, _) = policy();
         let store = AsyncStore::new(memory.clone(), polls);
         let policy = builder.store(store.clone()).on_outage(on_outage).build().unwrap();
         store.is_away.store(true, Ordering::Relaxed);
         let inner = client(Reply::json(200, json(40, 5)));
         let answered = drive(layered(&policy, &inner).oneshot(chat(MAX, "")));
-        match on_outage {
-            OnOutage::Deny => {
+        match sends {
+            false => {
                 assert!(matches!(answered, Err(Error::Store(_))));
                 assert_eq!((inner.sent().len(), ledger.all().len()), (0, 0));
             }
-            OnOutage::Allow => {
+            true => {
                 read(answered.unwrap().body_mut()).unwrap();
                 assert_eq!(inner.sent().len(), 1);
                 let settled = ledger.only();

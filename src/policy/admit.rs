@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use super::{
     Mode, Permit, PolicyBuilder, Settings,
     decide::{Flow, Progress},
+    outage::Outage,
     plan::Plan,
     pricing::{InputEstimator, Prices, Quote},
     status::{SpendError, Tally},
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     /// How long a reservation is open.
     pub(crate) deadline_nanos: u64,
     pub(crate) tally: Tally,
+    pub(super) outage: Outage,
 }
 
 /// The store in memory is called directly, so that a decision needs no box.

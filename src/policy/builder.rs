@@ -13,6 +13,7 @@ use super::{
     BuildError, InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Policy,
     Receipt, Settings, UnknownPrice,
     admit::{Inner, StoreHandle},
+    outage::Outage,
     plan::Plan,
     pricing::{InputEstimator, Prices},
     status::Tally,
@@ -67,7 +68,7 @@ use crate::{
 ///     .on_abandoned(OnAbandoned::Seen)                            // streams dropped half-way
 ///     .on_ambiguous(OnAmbiguous::Nothing)                         // timeouts and bad gateways
 ///     .on_unreadable(OnUnreadable::Pass)                          // what cannot be metered
-///     .on_outage(OnOutage::Allow)                                 // when the store does not answer
+///     .on_outage(OnOutage::AllowUpTo(Usd::dollars(5)))             // when the store does not answer
 ///     .build()?;
 /// # Ok::<(), driftlock::BuildError>(())
 /// ```
@@ -358,6 +359,7 @@ impl PolicyBuilder {
             workspace_mark,
             deadline_nanos,
             tally: Tally::default(),
+            outage: Outage::default(),
         })))
     }
 

@@ -34,6 +34,7 @@ mod decide;
 mod drain;
 mod guard;
 mod held;
+mod outage;
 mod permit;
 mod place;
 mod plan;

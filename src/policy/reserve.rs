@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    Mode, OnOutage, Permit, Policy, UnknownPrice, decide::Progress, pricing::unknown_price,
-};
+use super::{Mode, Permit, Policy, UnknownPrice, decide::Progress, pricing::unknown_price};
 use crate::{
     call::Call,
     claim::Unit,
@@ -161,12 +159,18 @@ impl Policy {
         denied: Option<Denial>,
     ) -> Result<Permit, Error> {
         let reservation = match reserved {
-            Ok(reservation) => Some(reservation),
+            Ok(reservation) => {
+                self.0.outage.end();
+                Some(reservation)
+            }
             Err(ReserveError::Refused(_)) => {
+                self.0.outage.end();
                 return Err(denied.unwrap_or_else(|| Deny::new("no room").by("store")).into());
             }
             Err(ReserveError::Unavailable(error)) => {
-                if self.0.settings.on_outage == OnOutage::Deny && !self.observes() {
+                let on_outage = self.0.settings.on_outage;
+                let admits = self.0.outage.admits(on_outage, progress.quote.cost);
+                if !admits && !self.observes() {
                     return Err(error.into());
                 }
                 telemetry::outage(call, &error);

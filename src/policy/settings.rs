@@ -17,6 +17,7 @@ use crate::{
     price::Price,
     provider::Routes,
     settled::Settled,
+    usd::Usd,
 };
 
 /// Whether a policy enforces, only watches, or does nothing.
@@ -127,6 +128,9 @@ pub enum OnOutage {
     Deny,
     /// Send it unmetered, with a warning.
     Allow,
+    /// The same, as long as the estimates of the calls that this policy has sent so,
+    /// since the store answered last, come to no more than this.
+    AllowUpTo(Usd),
 }
 
 type Classifier = Arc<dyn Fn(&BoxError) -> bool + Send + Sync>;

@@ -5,8 +5,9 @@
 //! cost, exactly once. Rules never touch a counter, so there is nothing to race
 //! with and nothing to roll back.
 //!
-//! [`MemoryStore`] is the default. A policy that must survive a restart needs a
-//! durable one.
+//! [`MemoryStore`] is the default. A policy that must survive a restart needs a durable
+//! one: `SqliteStore` (feature `sqlite`) keeps its counters, and a ledger of all calls, in
+//! a file that several processes may share.
 
 mod contract;
 mod counting;
@@ -14,7 +15,7 @@ mod facts;
 mod memory;
 mod shared;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 
 pub use contract::{
     Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Reading, Refusal, Reservation,

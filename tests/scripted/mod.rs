@@ -17,4 +17,4 @@ pub use call::{
 };
 pub use drive::{drive, poll_body, poll_once, read};
 pub use service::{Client, Refused, Reply, client, layered};
-pub use store::AsyncStore;
+pub use store::{AsyncStore, wait};

@@ -3,28 +3,29 @@
 use std::{
     collections::VecDeque,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
+    thread,
 };
 
 use driftlock::{
-    MemoryStore, Timestamp, Usd,
+    Timestamp, Usd,
     store::{
         Adjustment, Answer, CounterId, CounterKey, Hold, Reading, Reservation, ReserveError, Store,
         StoreError,
     },
 };
 
-/// A store in memory behind a make-believe network: it answers after some polls,
-/// books half-way, gives back what it booked if nobody waits for the answer any
-/// more, may be away, and applies what is handed to it only when it is flushed.
-#[derive(Debug, Default)]
+/// A store behind a make-believe network: it answers after some polls, books half-way,
+/// gives back what it booked if nobody waits for the answer any more, may be away, and
+/// applies what is handed to it only when it is flushed.
 pub struct AsyncStore {
-    pub memory: Arc<MemoryStore>,
+    /// A store that answers by itself, sooner or later.
+    pub behind: Arc<dyn Store>,
     /// How many polls an answer takes.
     pub polls: AtomicUsize,
     pub is_away: AtomicBool,
@@ -38,8 +39,9 @@ enum Handed {
 }
 
 impl AsyncStore {
-    pub fn new(memory: Arc<MemoryStore>, polls: usize) -> Arc<Self> {
-        Arc::new(Self { memory, polls: polls.into(), ..Self::default() })
+    pub fn new(behind: Arc<dyn Store>, polls: usize) -> Arc<Self> {
+        let (is_away, handed_over) = Default::default();
+        Arc::new(Self { behind, polls: polls.into(), is_away, handed_over })
     }
 
     fn away(&self) -> Result<(), StoreError> {
@@ -54,14 +56,26 @@ impl AsyncStore {
         let handed: Vec<_> = self.handed_over.lock().unwrap().drain(..).collect();
         for one in handed {
             match one {
-                Handed::Settle(reservation, cost, at) => self.memory.settle(reservation, cost, at),
-                Handed::Release(reservation, at) => self.memory.release(reservation, at),
+                Handed::Settle(reservation, cost, at) => self.behind.settle(reservation, cost, at),
+                Handed::Release(reservation, at) => self.behind.release(reservation, at),
             }
         }
+        wait(self.behind.flush()).unwrap();
     }
 
     fn hand_over(&self, one: Handed) {
         self.handed_over.lock().unwrap().push_back(one);
+    }
+}
+
+/// Waits, on this thread, for a store that has one of its own.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::yield_now(),
+        }
     }
 }
 
@@ -86,7 +100,7 @@ impl Future for Reserving<'_> {
             if let Err(error) = self.store.away() {
                 return Poll::Ready(Err(ReserveError::Unavailable(error)));
             }
-            self.booked = Some(self.store.memory.reserve_now(&self.hold)?);
+            self.booked = Some(wait(self.store.behind.reserve(self.hold))?);
         }
         if self.after > 0 {
             self.after -= 1;
@@ -106,7 +120,7 @@ impl Drop for Reserving<'_> {
 
 impl Store for AsyncStore {
     fn counter(&self, key: &CounterKey) -> CounterId {
-        self.memory.counter(key)
+        self.behind.counter(key)
     }
 
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>> {
@@ -124,7 +138,7 @@ impl Store for AsyncStore {
     }
 
     fn extend(&self, reservation: Reservation, deadline: Timestamp) {
-        self.memory.extend(reservation, deadline);
+        self.behind.extend(reservation, deadline);
     }
 
     fn read<'a>(
@@ -135,14 +149,14 @@ impl Store for AsyncStore {
     ) -> Answer<'a, Result<Reading, StoreError>> {
         Answer::pending(async move {
             self.away()?;
-            self.memory.read_now(counter, value, at)
+            wait(self.behind.read(counter, value, at))
         })
     }
 
     fn adjust<'a>(&'a self, adjustment: Adjustment<'a>) -> Answer<'a, Result<Reading, StoreError>> {
         Answer::pending(async move {
             self.away()?;
-            self.memory.adjust_now(adjustment)
+            wait(self.behind.adjust(adjustment))
         })
     }
 
@@ -156,7 +170,7 @@ impl Store for AsyncStore {
 
     fn in_flight(&self, at: Timestamp) -> usize {
         self.apply();
-        self.memory.in_flight(at)
+        self.behind.in_flight(at)
     }
 
     fn is_durable(&self) -> bool {

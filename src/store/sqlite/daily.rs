@@ -4,7 +4,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use rusqlite::{Connection, params};
 use smol_str::SmolStr;
 
-use super::{calls::OpenCall, fault::Fault, op::Denied};
+use super::{calls::OpenCall, fault::Fault, meanings::Family, op::Denied};
 use crate::usage::Usage;
 
 const DAY: u64 = 86_400_000_000_000;
@@ -52,7 +52,7 @@ impl Daily {
         &mut self,
         sign: Sign,
         call: &OpenCall,
-        families: &[i64],
+        families: &[Family],
         model: &SmolStr,
         cost: u64,
         usage: Option<&Usage>,
@@ -67,8 +67,10 @@ impl Daily {
             if !seen.insert(booked.scope) {
                 continue;
             }
-            let model = model.clone();
-            let line = Line { family: *family, day: day_of(call.at), scope: booked.scope, model };
+            // A user's day is one row whatever models it took, or a year's quarter of many users
+            // would be too much to add up while somebody waits for a report.
+            let model = if family.is_label { SmolStr::default() } else { model.clone() };
+            let line = Line { family: family.id, day: day_of(call.at), scope: booked.scope, model };
             let sums = self.spent.entry(line).or_default();
             for (sum, number) in [
                 (&mut sums.calls, 1),

@@ -14,13 +14,15 @@ pub(crate) enum Fault {
     Damaged(&'static str),
     /// The file is not where it was.
     Gone(PathBuf),
+    /// A newer program has changed the tables.
+    Outdated,
 }
 
 impl Fault {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sql(error) => error.sqlite_error_code(),
-            Self::Damaged(_) | Self::Gone(_) => None,
+            Self::Damaged(_) | Self::Gone(_) | Self::Outdated => None,
         }
     }
 
@@ -32,10 +34,14 @@ impl Fault {
     /// Whether it will be no different the next time.
     pub(super) fn is_lasting(&self) -> bool {
         use ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase, TypeMismatch};
-        let is = |code| {
-            matches!(code, ConstraintViolation | DatabaseCorrupt | NotADatabase | TypeMismatch)
-        };
-        matches!(self, Self::Damaged(_)) || self.code().is_some_and(is)
+        match (self, self.code()) {
+            (Self::Gone(_) | Self::Outdated, _) => false,
+            // A number is missing, or is none.
+            (Self::Damaged(_), _) | (Self::Sql(_), None) => true,
+            (Self::Sql(_), Some(code)) => {
+                matches!(code, ConstraintViolation | DatabaseCorrupt | NotADatabase | TypeMismatch)
+            }
+        }
     }
 
     pub(super) fn to_store_error(&self) -> StoreError {
@@ -60,7 +66,8 @@ impl fmt::Display for Fault {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the file is damaged",
             Some(ErrorCode::SystemIoFailure) => "the disk failed",
             Some(ErrorCode::CannotOpen) => "the file cannot be opened",
-            _ => "the file did not answer",
+            Some(_) => "the file did not answer",
+            None => "the file holds something else than it should",
         };
         match self {
             Self::Sql(error) => write!(f, "{what}: {error}"),
@@ -70,6 +77,9 @@ impl fmt::Display for Fault {
                 "{} was deleted or replaced while it was in use; put it back, or start again",
                 path.display()
             ),
+            Self::Outdated => f.write_str(
+                "a newer driftlock has changed the file's tables; update this program as well",
+            ),
         }
     }
 }
@@ -78,7 +88,7 @@ impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Sql(error) => Some(error),
-            Self::Damaged(_) | Self::Gone(_) => None,
+            Self::Damaged(_) | Self::Gone(_) | Self::Outdated => None,
         }
     }
 }

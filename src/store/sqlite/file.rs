@@ -20,6 +20,8 @@ use super::{
     state,
 };
 
+/// No file of SQLite's has fewer bytes.
+const SMALLEST: u64 = 512;
 /// Files up to this size are checked whole when they are opened.
 const CHECKED_WHOLE: u64 = 16 << 20;
 /// Between two looks at a file that others hold: short, because a commit is.
@@ -36,6 +38,7 @@ pub(super) struct Options {
     pub(super) durability: Durability,
     pub(super) timeout: Duration,
     pub(super) max_bytes: Option<u64>,
+    pub(super) retention: Option<Duration>,
 }
 
 /// An open file, and which one it is.
@@ -45,6 +48,7 @@ pub(super) struct File {
     pub(super) identity: u64,
     place: PathBuf,
     id: Option<FileId>,
+    log: Option<FileId>,
     /// How long to wait for others, in microseconds.
     patience: Arc<AtomicU64>,
 }
@@ -55,41 +59,43 @@ type FileId = (u64, u64);
 impl File {
     pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
         let path = options.path.as_path();
-        let wrap = |fault: Fault| OpenError::of(path, fault);
         if path.as_os_str().is_empty() || path == Path::new(":memory:") {
             return Err(OpenError::NoFile { path: path.into() });
         }
-        look_before_touching(path)?;
         // A relative path would mean something else once the process has moved.
         let place = std::path::absolute(path).unwrap_or_else(|_| path.into());
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(&place, flags);
+        Self::open_at(&place, options, OpenFlags::SQLITE_OPEN_CREATE)
+    }
+
+    fn open_at(place: &Path, options: &Options, more: OpenFlags) -> Result<Self, OpenError> {
+        let wrap = |fault: Fault| OpenError::of(place, fault);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+        let opened = Connection::open_with_flags(place, flags);
         let mut conn = opened.map_err(|error| wrap(error.into()))?;
         if conn.is_readonly("main").map_err(|error| wrap(error.into()))? {
-            return Err(OpenError::ReadOnly { path: path.into() });
+            return Err(OpenError::ReadOnly { path: place.into() });
         }
-        let patience = Arc::new(AtomicU64::new(micros(options.timeout)));
+        look_before_touching(place, options.timeout)?;
+        let patience = Arc::new(AtomicU64::new(0));
         prepare(&mut conn, options, &patience).map_err(wrap)?;
-        migrate(&mut conn, path)?;
-        check(&conn, &place).map_err(wrap)?;
+        migrate(&mut conn, place)?;
         let identity = state::identity(&conn).map_err(wrap)?;
-        let id = id_of(&place);
-        Ok(Self { conn, identity, place, id, patience })
+        let (id, log) = (id_of(place), id_of(&log_of(place)));
+        Ok(Self { conn, identity, place: place.into(), id, log, patience })
     }
 
     /// The file that is at its place now, if it is a copy of this one: a backup that was
     /// put back. A new one would know nothing of what was spent.
     pub(super) fn reopened(&self, options: &Options) -> Result<Self, Fault> {
         let gone = || Fault::Gone(self.place.clone());
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let there = Connection::open_with_flags(&self.place, flags).map_err(|_| gone())?;
+        let there = connect_to_read(&self.place, options.timeout).map_err(|_| gone())?;
         if state::identity(&there).map_err(|_| gone())? != self.identity {
             return Err(gone());
         }
         drop(there);
-        Self::open(options).map_err(|_| gone())
+        let file = Self::open_at(&self.place, options, OpenFlags::empty()).map_err(|_| gone())?;
+        // In between, it may have been replaced once more.
+        if file.identity == self.identity { Ok(file) } else { Err(gone()) }
     }
 
     pub(super) fn place(&self) -> &Path {
@@ -106,6 +112,13 @@ impl File {
     pub(super) fn is_there(&self) -> bool {
         self.id.is_none() || id_of(&self.place) == self.id
     }
+
+    /// The same of its log, where what was written last is. There is no going on without
+    /// it, but when the last process closes the file, it saves what it has in hand.
+    pub(super) fn has_log(&self) -> Result<(), Fault> {
+        let log = log_of(&self.place);
+        if self.log.is_none() || id_of(&log) == self.log { Ok(()) } else { Err(Fault::Gone(log)) }
+    }
 }
 
 #[cfg(unix)]
@@ -120,17 +133,21 @@ fn id_of(_: &Path) -> Option<FileId> {
     None
 }
 
-/// Refuses a file of somebody else, or of a newer program, before anything could change
-/// in it.
-fn look_before_touching(path: &Path) -> Result<(), OpenError> {
-    let is_new = fs::metadata(path).map_or(true, |found| found.len() == 0);
-    if is_new && !log_of(path).exists() {
+/// Refuses a file of somebody else, of a newer program, or a damaged one, before anything
+/// could change in it.
+fn look_before_touching(path: &Path, timeout: Duration) -> Result<(), OpenError> {
+    let bytes = fs::metadata(path).map_or(0, |found| found.len());
+    if bytes == 0 && !log_of(path).exists() {
         return Ok(());
     }
+    // SQLite takes it for an empty one.
+    if (1..SMALLEST).contains(&bytes) {
+        return Err(OpenError::NotOurs { path: path.into() });
+    }
     let wrap = |error: rusqlite::Error| OpenError::of(path, error.into());
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(wrap)?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(wrap)?;
+    let conn = connect_to_read(path, timeout).map_err(wrap)?;
+    // Somebody may be making it: all that is read here is of one moment.
+    conn.execute_batch("BEGIN").map_err(wrap)?;
     let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (application, version) = (number("application_id"), number("user_version"));
     let (application, version) = (application.map_err(wrap)?, version.map_err(wrap)?);
@@ -142,7 +159,15 @@ fn look_before_touching(path: &Path) -> Result<(), OpenError> {
     if application != APPLICATION {
         return Err(OpenError::NotOurs { path: path.into() });
     }
-    check_version(path, version)
+    check_version(path, version)?;
+    check(&conn, path).map_err(|fault| OpenError::of(path, fault))
+}
+
+fn connect_to_read(path: &Path, timeout: Duration) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(timeout)?;
+    Ok(conn)
 }
 
 fn check_version(path: &Path, found: i32) -> Result<(), OpenError> {
@@ -184,16 +209,18 @@ fn prepare(
     }))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     let mode = "PRAGMA journal_mode = WAL";
-    let mut patience = options.timeout.as_millis();
-    // Several processes that open a new file at once get in each other's way here.
+    let mut left = options.timeout.as_millis();
+    // Several processes that open a new file at once get in each other's way here, where
+    // SQLite does not always wait, and so never should: else the two would add up.
     while let Err(error) = conn.query_row(mode, [], |row| row.get::<_, String>(0)) {
         let fault = Fault::from(error);
-        if !fault.is_busy() || patience == 0 {
+        if !fault.is_busy() || left == 0 {
             return Err(fault);
         }
-        patience -= 1;
+        left -= 1;
         std::thread::sleep(Duration::from_millis(1));
     }
+    patience.store(micros(options.timeout), Ordering::Relaxed);
     let synchronous = match options.durability {
         Durability::Process => "NORMAL",
         Durability::Power => "FULL",

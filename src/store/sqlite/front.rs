@@ -10,9 +10,12 @@
 //! written. What others write is noticed when it lets settled spend fall, or changes a
 //! limit, and then nothing in here is believed any more.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use hashbrown::{DefaultHashBuilder, HashMap};
@@ -20,7 +23,7 @@ use moka::sync::Cache;
 use rusqlite::Connection;
 use smol_str::SmolStr;
 
-use super::{op::OwnedHold, room::View, state::State};
+use super::{fault::Fault, op::OwnedHold, room::View, state::State};
 use crate::{
     denial::Retry,
     store::{
@@ -69,6 +72,8 @@ pub(super) struct Front {
     is_empty: AtomicBool,
     /// When the next open call expires, which changes what is reserved.
     due: AtomicU64,
+    since: Instant,
+    /// When somebody looked, in nanoseconds from then.
     looked: AtomicU64,
     /// The writer's own; nobody else waits for it.
     kept: Mutex<Kept>,
@@ -93,6 +98,7 @@ impl Front {
             most,
             is_empty: AtomicBool::new(true),
             due: AtomicU64::new(0),
+            since: begin(),
             looked: AtomicU64::new(0),
             kept: Default::default(),
         }
@@ -133,24 +139,36 @@ impl Front {
             }
         }
         let refusal = first.filter(|_| is_spent)?;
+        Some((Refusal { retry, ..refusal }, self.looks()))
+    }
+
+    /// Whether it is time to look. By a clock that goes on: the policy's may be set back,
+    /// and stands still then until it is where it was.
+    fn looks(&self) -> bool {
+        let time = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let looked = self.looked.load(Ordering::Relaxed);
-        let looks = now.saturating_sub(looked) >= LOOK
+        time - looked.min(time) >= LOOK
             && self
                 .looked
-                .compare_exchange(looked, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        Some((Refusal { retry, ..refusal }, looks))
+                .compare_exchange(looked, time, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// Takes note of a hold that was refused because of what has settled.
-    pub(super) fn note(&self, hold: &OwnedHold, state: &mut State, conn: &Connection) {
+    pub(super) fn note(
+        &self,
+        hold: &OwnedHold,
+        state: &mut State,
+        conn: &Connection,
+    ) -> Result<(), Fault> {
         let mut kept = self.kept();
         for limit in &hold.limits {
             let Some(charge) = hold.charges.get(usize::from(limit.charge)) else { continue };
             let Some(value) = hold.values.get(usize::from(charge.value)) else { continue };
-            // Both were found a moment ago.
-            let Ok(row) = state.meanings.row(charge.counter, conn) else { continue };
-            let Ok(place) = state.place(charge.counter, value, conn) else { continue };
+            // Both were found a moment ago. But no error may be passed over: SQLite may have
+            // given up the transaction with it.
+            let row = state.meanings.row(charge.counter, conn)?;
+            let place = state.place(charge.counter, value, conn)?;
             let key = (charge.counter, value.clone());
             match place {
                 Some((scope, row)) => {
@@ -168,6 +186,7 @@ impl Front {
             }
             kept.noted.push((key, place));
         }
+        Ok(())
     }
 
     /// After a transaction, before anybody is told of it: brings what is in here up to
@@ -176,10 +195,11 @@ impl Front {
         let mut kept = self.kept();
         let written = state.scopes.take_written();
         let created = state.scopes.take_created();
-        let noted = std::mem::take(&mut kept.noted);
         if state.take_fall_elsewhere() || kept.present.len() + kept.absent.len() > self.bound() {
             self.clear(&mut kept);
         }
+        // After that: what is in the cache must be known, or it is not kept up to date.
+        let noted = std::mem::take(&mut kept.noted);
         for scope in written {
             for (key, row) in kept.present.get(&scope).into_iter().flatten() {
                 if self.cache.contains_key(key) {
@@ -240,4 +260,10 @@ impl Front {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// No budget depends on this time.
+#[allow(clippy::disallowed_methods)]
+fn begin() -> Instant {
+    Instant::now()
 }

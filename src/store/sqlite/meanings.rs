@@ -35,6 +35,13 @@ pub(super) struct Row {
     pub(super) family: i64,
 }
 
+/// The file's number of a workspace, or of one of its labels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Family {
+    pub(super) id: i64,
+    pub(super) is_label: bool,
+}
+
 impl Meaning {
     fn new(key: CounterKey) -> Self {
         let horizon = Horizon::new(key.window);
@@ -127,9 +134,12 @@ impl Meanings {
     }
 
     /// What is counted by a counter of the file that was found before.
-    pub(super) fn family_of(&self, id: i64) -> Result<i64, Fault> {
-        let found = self.by_row.get(&id).and_then(|place| self.list.get(*place)?.row);
-        found.map(|row| row.family).ok_or(Fault::Damaged("an amount of no counter"))
+    pub(super) fn family_of(&self, id: i64) -> Result<Family, Fault> {
+        let meaning = self.by_row.get(&id).and_then(|place| self.list.get(*place));
+        let family = meaning.and_then(|meaning| {
+            Some(Family { id: meaning.row?.family, is_label: meaning.key.label.is_some() })
+        });
+        family.ok_or(Fault::Damaged("an amount of no counter"))
     }
 
     /// Forgets what a transaction that did not happen may have put into the file.

@@ -9,7 +9,7 @@
 //! amounts, of `calls` and of `daily` sums, which is as much of the `file` as is at
 //! hand. `room` says whether a counter has some.
 
-mod blob;
+pub(crate) mod blob;
 mod booking;
 mod calls;
 mod daily;
@@ -23,14 +23,17 @@ mod open_error;
 mod prune;
 mod queue;
 mod room;
-mod schema;
+pub(crate) mod schema;
 mod scopes;
 mod settling;
 mod shared;
+pub(crate) mod standing;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unclaimed;
-mod words;
+pub(crate) mod words;
 mod writer;
 
 pub use durability::Durability;

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use super::unclaimed::Unclaimed;
+use super::{shared::Fall, unclaimed::Unclaimed};
 use crate::{
     clock::{Timestamp, saturating_nanos},
     settled::SettledHow,
@@ -25,10 +25,13 @@ pub(super) enum Op {
         cost: u64,
         at: u64,
         ended: Option<Box<Ended>>,
+        /// Of a call that counts as settled already.
+        _fall: Option<Fall>,
     },
     Release {
         id: u64,
         at: u64,
+        _fall: Fall,
     },
     Extend {
         id: u64,
@@ -44,10 +47,11 @@ pub(super) enum Op {
     Change(Box<Change>, Reply<Reading>),
     /// Looks whether somebody else has written.
     Look,
+    /// Deletes old calls from the ledger; `done` counts those that were.
     Prune {
         before: u64,
         done: u64,
-        reply: Reply<u64>,
+        reply: Option<Reply<u64>>,
     },
     Flush(Reply<()>),
 }
@@ -174,7 +178,7 @@ impl Op {
                 let _ = reply.send(Err(error.clone()));
             }
             Self::Prune { reply, .. } => {
-                let _ = reply.send(Err(error.clone()));
+                let _ = reply.map(|reply| reply.send(Err(error.clone())));
             }
             Self::Flush(reply) => {
                 let _ = reply.send(Err(error.clone()));

@@ -70,11 +70,11 @@ impl OpenError {
         let Fault::Sql(error) = fault else { return Self::Damaged { path, what } };
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotOurs { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, what },
             Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
-            Some(_) => Self::Unavailable { path, what },
             // A table or a column is not what it should be.
-            None => Self::Damaged { path, what },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => Self::Damaged { path, what },
+            None if !matches!(error, rusqlite::Error::NulError(_)) => Self::Damaged { path, what },
+            _ => Self::Unavailable { path, what },
         }
     }
 }

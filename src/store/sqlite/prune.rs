@@ -58,11 +58,12 @@ impl State {
                 }
             }
         }
-        carry(&carried, conn)?;
         let mut statement = conn.prepare_cached("DELETE FROM call WHERE id = ?1")?;
         for id in &old {
             statement.execute([id])?;
         }
+        // Now there is room for it, also in a file that may not grow.
+        carry(&carried, conn)?;
         let is_last = old.len() < PIECE;
         if is_last {
             self.forget_the_past(now, conn)?;

@@ -33,6 +33,7 @@ struct Waiting {
     lost: u64,
     is_closed: bool,
     is_writer_asleep: bool,
+    is_writer_gone: bool,
 }
 
 /// What the writer is to do next.
@@ -48,6 +49,9 @@ impl Queue {
     pub(super) fn push(&self, op: Op) {
         let is_line = matches!(op, Op::Deny(_));
         let mut waiting = self.lock();
+        if waiting.is_writer_gone {
+            return; // who waits for it sees that
+        }
         if is_line {
             if waiting.lines >= MOST_LINES {
                 waiting.lost += 1;
@@ -108,17 +112,29 @@ impl Queue {
         Next::Work
     }
 
-    /// Moves all there is to `batch`, without waiting for anything.
-    pub(super) fn look(&self, batch: &mut Vec<Op>) {
+    /// Moves all there is to `batch`, without waiting for anything. Says whether more may
+    /// come.
+    pub(super) fn look(&self, batch: &mut Vec<Op>) -> bool {
         let mut waiting = self.lock();
         waiting.lines = 0;
         batch.append(&mut waiting.ops);
+        !waiting.is_closed
     }
 
     /// No more is to come; what is there will be done.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.wake.notify_one();
+    }
+
+    /// Nothing will be done any more: whoever waits is told so.
+    pub(super) fn end(&self) {
+        let mut waiting = self.lock();
+        waiting.is_writer_gone = true;
+        let ops = mem::take(&mut waiting.ops);
+        // Dropping them wakes those who wait, which is code of others.
+        drop(waiting);
+        drop(ops);
     }
 
     /// How many lines were dropped since this was asked last.

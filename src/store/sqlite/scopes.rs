@@ -63,6 +63,9 @@ pub(super) struct Scopes {
     loaded: Map<i64, Scope>,
     dirty: Vec<i64>,
     created: Vec<(i64, SmolStr)>,
+    /// How often a scope was read from the file.
+    #[cfg(test)]
+    pub(super) reads: usize,
 }
 
 impl Scopes {
@@ -126,6 +129,10 @@ impl Scopes {
                 raised_until: number(7)?,
                 is_dirty: false,
             });
+        }
+        #[cfg(test)]
+        {
+            self.reads += 1;
         }
         self.loaded.insert(scope, Scope { amounts, is_dirty: false });
         Ok(())

@@ -7,6 +7,7 @@ use super::{
     calls::{OpenCall, due, next_deadline},
     daily::Sign,
     fault::Fault,
+    meanings::Family,
     op::{Change, Denied, Ended, What, before_the_end},
     shared::Registry,
     state::{Failed, State},
@@ -15,7 +16,7 @@ use super::{
 use crate::{settled::SettledHow, store::contract::Reading, usage::Usage};
 
 /// Which family's scope each booking is on.
-type Families = SmallVec<[i64; 8]>;
+type Families = SmallVec<[Family; 8]>;
 
 impl State {
     /// Replaces what is reserved by what the call cost; calls stay counted.

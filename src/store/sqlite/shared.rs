@@ -1,8 +1,8 @@
 //! What the callers and the writer share.
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use hashbrown::{DefaultHashBuilder, HashMap};
@@ -16,6 +16,8 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     /// Tells the reservations of this file from those of others.
     pub(super) identity: u64,
+    /// How much was handed over, and not done yet, that lets settled spend fall.
+    falls: Arc<AtomicUsize>,
     /// The latest time that anybody told.
     latest: AtomicU64,
     /// The deadlines of reservations that this process holds.
@@ -24,9 +26,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(identity: u64, known: &[CounterKey]) -> Self {
-        let (queue, open) = Default::default();
-        let registry = Registry::new(known);
-        Self { queue, registry, identity, latest: AtomicU64::new(0), open }
+        let (queue, falls, latest, open) = Default::default();
+        Self { queue, registry: Registry::new(known), identity, falls, latest, open }
     }
 
     /// Takes note of a time, so that it runs backwards for nobody.
@@ -48,6 +49,23 @@ impl Shared {
         self.open().remove(&id);
     }
 
+    /// Whether a call's deadline has passed, so that it counts as settled already.
+    pub(super) fn is_late(&self, id: u64) -> bool {
+        let latest = self.latest.load(Ordering::Relaxed);
+        self.open().get(&id).is_none_or(|deadline| *deadline <= latest)
+    }
+
+    /// Says that settled spend will fall by what is to be handed over with this.
+    pub(super) fn expect_fall(&self) -> Fall {
+        self.falls.fetch_add(1, Ordering::AcqRel);
+        Fall(Arc::clone(&self.falls))
+    }
+
+    /// Whether something was handed over, and is not done, that makes room for calls.
+    pub(super) fn expects_fall(&self) -> bool {
+        self.falls.load(Ordering::Acquire) > 0
+    }
+
     /// How many reservations of this process are open; those past their deadline are
     /// forgotten.
     pub(super) fn in_flight(&self, at: u64) -> usize {
@@ -58,6 +76,16 @@ impl Shared {
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, u64, DefaultHashBuilder>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Goes along with what lets settled spend fall, until that is done.
+#[derive(Debug)]
+pub(super) struct Fall(Arc<AtomicUsize>);
+
+impl Drop for Fall {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

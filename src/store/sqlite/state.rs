@@ -9,6 +9,7 @@ use super::{
     fault::Fault,
     meanings::Meanings,
     op::before_the_end,
+    schema::VERSION,
     scopes::Scopes,
     shared::Registry,
     words::{from_sql, to_sql},
@@ -60,6 +61,7 @@ impl State {
         let version =
             conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.version != Some(version) {
+            check_tables(conn)?;
             self.scopes.forget();
             self.calls.forget();
             let mut statement =
@@ -68,7 +70,10 @@ impl State {
                 statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             self.now = self.now.max(from_sql(now));
             self.fell_elsewhere |= self.epoch != from_sql(epoch);
-            (self.last_call, self.epoch) = (from_sql(last_call), from_sql(epoch));
+            self.epoch = from_sql(epoch);
+            // A backup that was put back must not give the numbers of calls out again that
+            // are still in flight.
+            self.last_call = self.last_call.max(from_sql(last_call));
             self.due = next_deadline(conn)?;
             self.version = Some(version);
         }
@@ -185,6 +190,14 @@ impl State {
         self.scopes.load(scope, conn)?;
         Ok(Some((scope, row.id)))
     }
+}
+
+/// Whether the tables are still those that this program knows: it might write less to a row
+/// than a newer one keeps there.
+fn check_tables(conn: &Connection) -> Result<(), Fault> {
+    let mut statement = conn.prepare_cached("PRAGMA user_version")?;
+    let found: i32 = statement.query_row([], |row| row.get(0))?;
+    if found > VERSION { Err(Fault::Outdated) } else { Ok(()) }
 }
 
 /// The number that tells this file from others.

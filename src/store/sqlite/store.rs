@@ -92,6 +92,7 @@ struct Handle {
 ///     .durability(Durability::Power)
 ///     .timeout(Duration::from_secs(1))
 ///     .max_bytes(10 << 30)
+///     .retention(Duration::from_secs(90 * 86_400))
 ///     .open()?;
 /// # drop(store);
 /// # std::fs::remove_dir_all(&directory)?;
@@ -121,6 +122,7 @@ impl SqliteStore {
             durability: Durability::default(),
             timeout: Duration::from_secs(5),
             max_bytes: None,
+            retention: None,
         };
         SqliteStoreBuilder { options, most_cached: 10_000 }
     }
@@ -176,7 +178,7 @@ impl SqliteStore {
     /// [`StoreError`] if the file did not answer.
     pub async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {
         let before = before.as_nanos();
-        self.ask(|reply| Op::Prune { before, done: 0, reply }).await
+        self.ask(|reply| Op::Prune { before, done: 0, reply: Some(reply) }).await
     }
 
     async fn change(
@@ -234,6 +236,13 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// How long calls stay in the ledger; later they are deleted, some at a time, about
+    /// once an hour. Counters and sums by day are not touched. Defaults to for ever.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.options.retention = Some(retention);
+        self
+    }
+
     /// Of how many counters the last amounts are kept in memory to refuse calls by.
     /// Defaults to 10,000.
     pub fn max_cached(mut self, counters: u64) -> Self {
@@ -276,7 +285,9 @@ impl Store for SqliteStore {
     fn reserve<'a>(&'a self, hold: Hold<'a>) -> Answer<'a, Result<Reservation, ReserveError>> {
         let Handle { shared, front, .. } = &*self.0;
         let now = shared.note_time(hold.at.as_nanos());
-        if let Some((refusal, looks)) = front.refusal(&hold, now) {
+        if !shared.expects_fall()
+            && let Some((refusal, looks)) = front.refusal(&hold, now)
+        {
             if looks {
                 shared.queue.push(Op::Look);
             }
@@ -306,9 +317,10 @@ impl Store for SqliteStore {
 
     fn release(&self, reservation: Reservation, at: Timestamp) {
         if self.is_own(reservation) {
-            let at = self.0.shared.note_time(at.as_nanos());
-            self.0.shared.queue.push(Op::Release { id: reservation.key, at });
-            self.0.shared.end(reservation.key);
+            let shared = &self.0.shared;
+            let (at, fall) = (shared.note_time(at.as_nanos()), shared.expect_fall());
+            shared.queue.push(Op::Release { id: reservation.key, at, _fall: fall });
+            shared.end(reservation.key);
         }
     }
 
@@ -347,7 +359,8 @@ impl Store for SqliteStore {
     }
 
     fn in_flight(&self, at: Timestamp) -> usize {
-        self.0.shared.in_flight(at.as_nanos())
+        let Handle { shared, .. } = &*self.0;
+        shared.in_flight(shared.note_time(at.as_nanos()))
     }
 
     fn is_durable(&self) -> bool {
@@ -372,10 +385,11 @@ impl SqliteStore {
         ended: Option<Box<Ended>>,
     ) {
         if self.is_own(reservation) {
-            let (id, cost) = (reservation.key, cost.as_nanos());
-            let at = self.0.shared.note_time(at.as_nanos());
-            self.0.shared.queue.push(Op::Settle { id, cost, at, ended });
-            self.0.shared.end(id);
+            let (id, cost, shared) = (reservation.key, cost.as_nanos(), &self.0.shared);
+            let at = shared.note_time(at.as_nanos());
+            let fall = shared.is_late(id).then(|| shared.expect_fall());
+            shared.queue.push(Op::Settle { id, cost, at, ended, _fall: fall });
+            shared.end(id);
         }
     }
 }
@@ -384,7 +398,10 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.queue.close();
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
+        // The last handle may go away in the writer, in a waker that it calls. It will come to
+        // its end when it is back from there.
+        let is_elsewhere = |writer: &JoinHandle<()>| writer.thread().id() != thread::current().id();
+        if let Some(writer) = writer.filter(is_elsewhere) {
             // It writes down what it was handed. If it has panicked, that is told already.
             let _ = writer.join();
         }

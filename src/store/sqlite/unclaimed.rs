@@ -26,8 +26,9 @@ impl Unclaimed {
 impl Drop for Unclaimed {
     fn drop(&mut self) {
         if let Some(reservation) = self.reservation.take() {
+            let fall = self.shared.expect_fall();
+            self.shared.queue.push(Op::Release { id: reservation.key, at: 0, _fall: fall });
             self.shared.end(reservation.key);
-            self.shared.queue.push(Op::Release { id: reservation.key, at: 0 });
         }
     }
 }

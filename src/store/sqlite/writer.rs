@@ -25,6 +25,7 @@ use super::{
     unclaimed::Unclaimed,
 };
 use crate::{
+    clock::saturating_nanos,
     store::contract::{Reading, Refusal, Reservation, ReserveError, StoreError},
     telemetry,
 };
@@ -34,6 +35,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often what could not be written at the end is tried again.
 const LAST_TRIES: usize = 5;
+/// Between two looks for calls that are too old, in nanoseconds.
+const BETWEEN_TIDYING: u64 = 3_600_000_000_000;
 
 type ReserveReply = oneshot::Sender<Result<Unclaimed, ReserveError>>;
 
@@ -44,7 +47,7 @@ enum Answer {
     Senseless(ReserveReply, StoreError),
     Read(Reply<Reading>, Result<Reading, StoreError>),
     Flushed(Reply<()>),
-    Pruned(Reply<u64>, u64),
+    Pruned(Option<Reply<u64>>, u64),
 }
 
 /// The thread, and all it needs.
@@ -53,7 +56,7 @@ pub(super) struct Writer {
     front: Arc<Front>,
     options: Options,
     file: File,
-    state: State,
+    pub(super) state: State,
     /// Since the file did not answer, what it said, and when to ask again.
     away: Option<(StoreError, Instant)>,
     /// What must not be lost and could not be written.
@@ -63,6 +66,8 @@ pub(super) struct Writer {
     answers: Vec<Answer>,
     /// What is to be done after this transaction, without having been asked again.
     rest: Vec<Op>,
+    /// When old calls are looked for again.
+    next_tidy: u64,
 }
 
 impl Writer {
@@ -73,11 +78,13 @@ impl Writer {
         file: File,
     ) -> Self {
         let (state, kept, done, answers, rest) = Default::default();
-        Self { shared, front, options, file, state, away: None, kept, done, answers, rest }
+        let (away, next_tidy) = (None, 0);
+        Self { shared, front, options, file, state, away, kept, done, answers, rest, next_tidy }
     }
 
     /// Works until nobody can ask for anything any more.
     pub(super) fn run(mut self) {
+        let _end = End(Arc::clone(&self.shared));
         let mut batch = Vec::new();
         loop {
             if self.rest.is_empty() {
@@ -86,8 +93,11 @@ impl Writer {
                     break;
                 }
             } else {
-                self.shared.queue.look(&mut batch);
-                batch.append(&mut self.rest);
+                // What is left of tidying can wait for the next time the file is opened.
+                match self.shared.queue.look(&mut batch) {
+                    true => batch.append(&mut self.rest),
+                    false => self.rest.clear(),
+                }
             }
             self.work(&mut batch);
         }
@@ -103,7 +113,7 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, batch: &mut Vec<Op>) {
+    pub(super) fn work(&mut self, batch: &mut Vec<Op>) {
         let lost = self.shared.queue.take_lost();
         if lost > 0 {
             telemetry::lines_lost(lost);
@@ -116,24 +126,28 @@ impl Writer {
         }
         let mut ops = mem::take(&mut self.kept);
         ops.append(batch);
+        if self.away.is_some() {
+            // The file may be full, and this makes the room that the others need.
+            ops.sort_by_key(|op| !matches!(op, Op::Prune { .. }));
+        }
         match self.transaction(ops) {
             Ok(()) => {
                 if self.away.take().is_some() {
                     telemetry::store_is_back();
                     self.file.be_patient(self.options.timeout);
                 }
-                self.done.clear();
                 self.front.refresh(&mut self.state);
+                self.done.clear();
                 self.answer();
+                self.tidy();
             }
             Err((fault, ops)) => self.give_up(&fault, ops),
         }
     }
 
     fn transaction(&mut self, ops: Vec<Op>) -> Result<(), (Fault, Vec<Op>)> {
-        if !self.file.is_there()
-            && let Err(fault) = self.reopen()
-        {
+        let is_there = if self.file.is_there() { self.file.has_log() } else { self.reopen() };
+        if let Err(fault) = is_there {
             return Err((fault, ops));
         }
         if let Err(fault) = self.state.begin(&self.file.conn) {
@@ -156,10 +170,10 @@ impl Writer {
     fn apply(&mut self, op: Op) -> Result<(), (Fault, Op)> {
         let (conn, registry) = (&self.file.conn, &self.shared.registry);
         let done = match &op {
-            Op::Settle { id, cost, at, ended } => {
+            Op::Settle { id, cost, at, ended, .. } => {
                 self.state.settle(*id, *cost, *at, ended.as_deref(), conn, registry)
             }
-            Op::Release { id, at } => self.state.release(*id, *at, conn, registry),
+            Op::Release { id, at, .. } => self.state.release(*id, *at, conn, registry),
             Op::Extend { id, deadline } => self.state.extend(*id, *deadline, conn),
             Op::Deny(denied) => self.state.deny(denied, conn, registry),
             Op::Look => Ok(()),
@@ -181,8 +195,8 @@ impl Writer {
             Op::Reserve(hold, reply) => match self.state.reserve(&hold, conn, registry) {
                 Ok(Reserved::Booked(id, deadline)) => Answer::Booked(reply, id, deadline),
                 Ok(Reserved::Refused(refusal, is_spent)) => {
-                    if is_spent {
-                        self.front.note(&hold, &mut self.state, conn);
+                    if is_spent && let Err(fault) = self.front.note(&hold, &mut self.state, conn) {
+                        return Err((fault, Op::Reserve(hold, reply)));
                     }
                     Answer::Refused(reply, refusal)
                 }
@@ -241,9 +255,20 @@ impl Writer {
                     let _ = reply.send(Ok(()));
                 }
                 Answer::Pruned(reply, pruned) => {
-                    let _ = reply.send(Ok(pruned));
+                    let _ = reply.map(|reply| reply.send(Ok(pruned)));
                 }
             }
+        }
+    }
+
+    /// Has old calls deleted, now and then.
+    fn tidy(&mut self) {
+        let Some(retention) = self.options.retention else { return };
+        let now = self.state.now();
+        if now >= self.next_tidy {
+            self.next_tidy = now.saturating_add(BETWEEN_TIDYING);
+            let before = now.saturating_sub(saturating_nanos(retention));
+            self.rest.push(Op::Prune { before, done: 0, reply: None });
         }
     }
 
@@ -273,7 +298,7 @@ impl Writer {
                     let _ = reply.send(Err(error.clone()));
                 }
                 Answer::Pruned(reply, _) => {
-                    let _ = reply.send(Err(error.clone()));
+                    let _ = reply.map(|reply| reply.send(Err(error.clone())));
                 }
             }
         }
@@ -303,7 +328,18 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), Fault> {
         self.file = self.file.reopened(&self.options)?;
         self.state.roll_back(&self.file.conn);
+        self.front.forget();
         Ok(())
+    }
+}
+
+/// However the thread ends, be it by a panic of somebody's waker or subscriber, nobody
+/// waits for it any more.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.queue.end();
     }
 }
 

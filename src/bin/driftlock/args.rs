@@ -1,0 +1,180 @@
+//! What the command line may say.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use driftlock::{
+    Timestamp,
+    report::{Day, Format, Key, Span},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  export DRIFTLOCK_DB=/var/lib/app/driftlock.db
+  driftlock stats --since 7d
+  driftlock budgets
+  driftlock raise user=u-17 50 --until 2026-12-01 --reason 'launch week'
+  driftlock export --since 2026-11-01 > november.csv
+
+A KEY names a counter: SCOPE[@WINDOW][#calls], as `driftlock budgets` prints it.
+  workspace                     what all calls cost this month
+  user=u-17                     what one user's calls cost this month
+  team=search@day/Europe/Berlin a team's day, from midnight to midnight in Berlin
+  user=u-17@60s#calls           how many calls a user made in 60 seconds
+In a label's value, % and two hexadecimal digits stand for a byte: user=ann%40day.
+
+Exit codes: 0 fine, 1 an error or a failed check, 2 a command line that makes no sense.";
+
+/// What LLM calls cost, by whom, and what is left of their budgets
+#[derive(Debug, Parser)]
+#[command(name = "driftlock", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    /// The file of the service's SqliteStore
+    #[arg(long, value_name = "FILE", env = "DRIFTLOCK_DB", global = true)]
+    pub(crate) db: Option<PathBuf>,
+    /// JSON for programs instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Only this workspace, where the file has several
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) workspace: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Spend in all, by day and by model, and what was denied
+    Stats {
+        /// Since when: 7d and 2w are so many days with today, 24h is so long ago, 2026-11-01 since then, all
+        #[arg(long, default_value = "7d", value_name = "SPAN")]
+        since: Span,
+    },
+    /// What is left of budgets, those of the workspace first, then those most used up
+    Budgets {
+        /// Only this one
+        key: Option<Key>,
+        /// How many at most
+        #[arg(short = 'n', long, default_value_t = 50, value_name = "N")]
+        most: usize,
+    },
+    /// Who spent most
+    TopUsers {
+        /// Since when: 7d, 24h, 2026-11-01, all
+        #[arg(long, default_value = "7d", value_name = "SPAN")]
+        since: Span,
+        /// By another label that calls are counted by
+        #[arg(long, default_value = "user", value_name = "LABEL")]
+        label: String,
+        /// How many at most
+        #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
+        most: usize,
+    },
+    /// Spend by model
+    Models {
+        /// Since when: 7d, 24h, 2026-11-01, all
+        #[arg(long, default_value = "7d", value_name = "SPAN")]
+        since: Span,
+    },
+    /// Where spending leads, and when budgets will be gone
+    Forecast {
+        /// Looks at so many days, today included
+        #[arg(long, default_value_t = 7, value_name = "N")]
+        days: u32,
+        /// How many budgets at most
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+        most: usize,
+    },
+    /// The last calls, denied ones among them
+    Recent {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
+        most: usize,
+    },
+    /// Every call, one by one, to standard output
+    Export {
+        /// Since when: 7d, 24h, 2026-11-01, all
+        #[arg(long, default_value = "all", value_name = "SPAN")]
+        since: Span,
+        /// Until before this date or time
+        #[arg(long, value_name = "DATE", value_parser = moment)]
+        until: Option<Timestamp>,
+        /// How; csv, or with --json jsonl, unless said
+        #[arg(long, value_enum)]
+        format: Option<ExportFormat>,
+    },
+    /// Takes away what is settled on a budget; what calls in flight hold stays
+    Reset {
+        /// Which budget, as `driftlock budgets` prints it: user=u-17, workspace@day
+        key: Key,
+        /// Why, for whoever audits it
+        #[arg(long, default_value = "reset by hand", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Raises the limits on a budget for a while; 0 ends that
+    Raise {
+        /// Which budget, as `driftlock budgets` prints it: user=u-17, workspace@day
+        key: Key,
+        /// By how much: dollars, or calls if the key ends in #calls
+        #[arg(allow_negative_numbers = true)]
+        amount: String,
+        /// Until this date, 00:00 UTC, or time
+        #[arg(long, value_name = "DATE", value_parser = moment)]
+        until: Option<Timestamp>,
+        /// For somebody who has not called yet
+        #[arg(long)]
+        new: bool,
+        /// Why, for whoever audits it
+        #[arg(long, default_value = "raised by hand", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Adds an opening balance: what was spent before driftlock counted
+    Seed {
+        /// Which budget, as `driftlock budgets` prints it: user=u-17, workspace@day
+        key: Key,
+        /// How much: dollars, or calls if the key ends in #calls
+        #[arg(allow_negative_numbers = true)]
+        amount: String,
+        /// For somebody who has not called yet
+        #[arg(long)]
+        new: bool,
+        /// Why, for whoever audits it
+        #[arg(long, default_value = "opening balance", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Adds everything up again: counters, days, and the file itself
+    Check,
+    /// Compares what was recorded with an invoice, by day and model
+    Reconcile {
+        /// A CSV file with columns `day` or `date`; `cost`, `amount`, `usd`, `billed` or
+        /// `amount_usd`; and, if there is one, `model`. `-` reads standard input
+        invoice: PathBuf,
+    },
+    /// Deletes old calls from the ledger; counters and sums by day stay
+    Prune {
+        /// Calls decided before this date, 00:00 UTC, or time
+        #[arg(long, value_name = "DATE", value_parser = moment)]
+        before: Timestamp,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ExportFormat {
+    Csv,
+    Jsonl,
+}
+
+impl From<ExportFormat> for Format {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::Csv => Self::Csv,
+            ExportFormat::Jsonl => Self::JsonLines,
+        }
+    }
+}
+
+/// A time, or the beginning of a day.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let time = text.parse().or_else(|_| text.parse().map(Day::start));
+    time.map_err(|_| "expected a date like 2026-12-01 or a time like 2026-12-01T12:00:00Z".into())
+}

@@ -1,0 +1,97 @@
+//! The writer without its thread.
+
+use std::{sync::Arc, time::Duration};
+
+use smol_str::SmolStr;
+use tokio::sync::oneshot;
+
+use super::{
+    Durability,
+    file::{File, Options},
+    front::Front,
+    op::{Op, OwnedHold},
+    shared::Shared,
+    unclaimed::Unclaimed,
+    writer::Writer,
+};
+use crate::{
+    claim::Unit,
+    store::contract::{Charge, CounterId, CounterKey, Limit, ReserveError},
+    window::{Window, Zone},
+};
+
+fn writer() -> (Writer, Arc<Shared>, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options {
+        path: directory.path().join("driftlock.db"),
+        durability: Durability::Process,
+        timeout: Duration::ZERO,
+        max_bytes: None,
+        retention: None,
+    };
+    let file = File::open(&options).unwrap();
+    let shared = Arc::new(Shared::new(file.identity, &[]));
+    let front = Arc::new(Front::new(100));
+    (Writer::new(Arc::clone(&shared), front, options, file), shared, directory)
+}
+
+fn user_month(shared: &Shared) -> CounterId {
+    let window = Window::month(Zone::UTC);
+    let (workspace, label) = ("app".into(), Some("user".into()));
+    shared.registry.number(&CounterKey { workspace, label, unit: Unit::Cost, window })
+}
+
+type Answer = oneshot::Receiver<Result<Unclaimed, ReserveError>>;
+
+fn ask(counter: CounterId, cost: u64, limit: u64) -> (Op, Answer) {
+    let hold = OwnedHold {
+        values: std::iter::once(SmolStr::new("ann")).collect(),
+        charges: std::iter::once(Charge { counter, value: 0 }).collect(),
+        cost,
+        limits: std::iter::once(Limit { charge: 0, ask: cost, limit }).collect(),
+        at: 1_000,
+        lasts: 1_000,
+        call: None,
+    };
+    let (reply, answer) = oneshot::channel();
+    (Op::Reserve(Box::new(hold), reply), answer)
+}
+
+#[test]
+fn however_many_callers_wait_a_scope_is_read_once() {
+    let (mut writer, shared, _directory) = writer();
+    let counter = user_month(&shared);
+    let (op, mut first) = ask(counter, 90, 100);
+    writer.work(&mut vec![op]);
+    let booked = first.try_recv().unwrap().unwrap();
+    // As if it was long ago.
+    writer.state.scopes.forget();
+    let (mut ops, answers): (Vec<Op>, Vec<Answer>) =
+        (0..1_000).map(|_| ask(counter, 20, 100)).unzip();
+    writer.work(&mut ops);
+    for mut answer in answers {
+        assert!(matches!(answer.try_recv(), Ok(Err(ReserveError::Refused(_)))));
+    }
+    assert_eq!(writer.state.scopes.reads, 1);
+    drop(booked);
+}
+
+#[test]
+fn a_reservation_nobody_waits_for_is_given_back() {
+    let (mut writer, shared, _directory) = writer();
+    let counter = user_month(&shared);
+    let (op, answer) = ask(counter, 90, 100);
+    drop(answer);
+    writer.work(&mut vec![op]);
+    let mut batch = Vec::new();
+    shared.queue.look(&mut batch);
+    assert!(matches!(batch[..], [Op::Release { .. }]));
+    writer.work(&mut batch);
+    let (op, mut answer) = ask(counter, 100, 100);
+    writer.work(&mut vec![op]);
+    let taken = answer.try_recv().unwrap().unwrap();
+    assert_eq!(shared.in_flight(1_000), 1);
+    let reservation = taken.claim().unwrap();
+    assert_eq!((shared.in_flight(1_999), shared.in_flight(2_000)), (1, 0));
+    assert_eq!(reservation.tag, shared.identity);
+}
