@@ -83,6 +83,7 @@ mod failure;
 pub mod labels;
 #[cfg(feature = "async-openai")]
 mod openai_error;
+mod same;
 mod settled;
 mod unreadable;
 mod usage;

@@ -86,14 +86,14 @@ pub(crate) fn not_sent(error: &Error) {
 
 /// A call has settled.
 #[inline(always)]
-pub(crate) fn settled(span: &Span, provider: &Provider, told: Told<'_>, settled: &Settled) {
+pub(crate) fn settled(span: &Span, provider: &Provider, told: &Told<'_>, settled: &Settled) {
     if is_heard() {
         tell_settled(span, provider, told, settled);
     }
 }
 
 #[inline(never)]
-fn tell_settled(span: &Span, provider: &Provider, told: Told<'_>, settled: &Settled) {
+fn tell_settled(span: &Span, provider: &Provider, told: &Told<'_>, settled: &Settled) {
     if !span.is_disabled() {
         if let Some(model) = told.model {
             span.record("gen_ai.response.model", model);

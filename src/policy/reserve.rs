@@ -200,11 +200,11 @@ impl Policy {
     ) -> Permit {
         call.lend(None);
         let policy = Arc::clone(&self.0);
-        let permit = Permit::new(policy, call, progress.version, &progress.quote, reservation);
+        let mut permit = Permit::new(policy, call, progress.version, &progress.quote, reservation);
         let (would_deny, would_use) = (progress.would_deny.take(), progress.would_use.take());
-        match self.is_heard() || would_deny.is_some() || would_use.is_some() {
-            true => permit.announced(call, would_deny, would_use),
-            false => permit,
+        if self.is_heard() || would_deny.is_some() || would_use.is_some() {
+            permit.announce(call, would_deny, would_use);
         }
+        permit
     }
 }
