@@ -4,12 +4,13 @@
 //! disagree on is whether a part is counted inside its whole or beside it, which
 //! `total_tokens` settles. Text completions tell their usage in the same way.
 
-use serde::Deserialize;
-
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{self, Dialect, EventKind, Memory, Observed},
+    provider::{
+        counts::counts,
+        observe::{Dialect, EventKind, Memory, Observed},
+    },
     usage::Usage,
 };
 
@@ -61,10 +62,10 @@ fn tell(usage: Found<'_>, observed: &mut Observed) {
     match usage {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match observe::json::<Wire>(raw) {
+        Found::Value(raw) => match counts(raw, &COUNTS) {
             // a prompt is never empty: some hosts send zeros until they know
-            Some(wire) if wire.is_zero() => {}
-            told => observed.tell_usage(told.and_then(Wire::usage)),
+            Some([Some(0), Some(0), None | Some(0), ..]) => {}
+            told => observed.tell_usage(told.and_then(usage_of)),
         },
     }
 }
@@ -74,83 +75,49 @@ fn is_empty_array(value: Found<'_>) -> bool {
     inner.iter().all(u8::is_ascii_whitespace)
 }
 
-/// `usage` on the wire; unknown fields are ignored, negative or fractional counts
-/// and fields given twice are errors.
-#[derive(Deserialize)]
-struct Wire {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    total_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-    /// DeepSeek's name for cached tokens.
-    prompt_cache_hit_tokens: Option<u64>,
-    /// Moonshot's.
-    cached_tokens: Option<u64>,
-    /// Anthropic's, which gateways pass on.
-    cache_read_input_tokens: Option<u64>,
-    /// Anthropic's name for tokens written to a cache.
-    cache_creation_input_tokens: Option<u64>,
-    cache_creation: Option<CacheCreation>,
-    /// Where hosts without `completion_tokens_details` put it.
-    reasoning_tokens: Option<u64>,
-}
+const IN: &str = "prompt_tokens_details";
+const OUT: &str = "completion_tokens_details";
 
-#[derive(Default, Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-}
+/// What `usage` has of counts.
+static COUNTS: [Path; 14] = [
+    Path::Top("prompt_tokens"),
+    Path::Top("completion_tokens"),
+    Path::Top("total_tokens"),
+    Path::Within(IN, "cached_tokens"),
+    Path::Within(IN, "cache_write_tokens"),
+    Path::Within(IN, "audio_tokens"),
+    Path::Within(OUT, "reasoning_tokens"),
+    Path::Within(OUT, "audio_tokens"),
+    // DeepSeek's name for cached tokens, Moonshot's, and Anthropic's, which gateways pass on
+    Path::Top("prompt_cache_hit_tokens"),
+    Path::Top("cached_tokens"),
+    Path::Top("cache_read_input_tokens"),
+    // Anthropic's names for tokens written to a cache
+    Path::Top("cache_creation_input_tokens"),
+    Path::Within("cache_creation", "ephemeral_1h_input_tokens"),
+    // where hosts without `completion_tokens_details` put it
+    Path::Top("reasoning_tokens"),
+];
 
-#[derive(Default, Deserialize)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct CacheCreation {
-    ephemeral_1h_input_tokens: Option<u64>,
-}
-
-impl Wire {
-    fn is_zero(&self) -> bool {
-        self.prompt_tokens == 0
-            && self.completion_tokens == 0
-            && self.total_tokens.unwrap_or_default() == 0
-    }
-
-    /// In the words of [`Usage`]; `None` if the numbers contradict each other.
-    fn usage(self) -> Option<Usage> {
-        let input = self.prompt_tokens_details.unwrap_or_default();
-        let output = self.completion_tokens_details.unwrap_or_default();
-        let cached = input
-            .cached_tokens
-            .or(self.prompt_cache_hit_tokens)
-            .or(self.cached_tokens)
-            .or(self.cache_read_input_tokens)
-            .unwrap_or_default();
-        let written =
-            input.cache_write_tokens.or(self.cache_creation_input_tokens).unwrap_or_default();
-        let written_1h = self
-            .cache_creation
-            .and_then(|cache| cache.ephemeral_1h_input_tokens)
-            .unwrap_or_default();
-        let reasoning = output.reasoning_tokens.or(self.reasoning_tokens).unwrap_or_default();
-        let usage = Usage {
-            input_tokens: self.prompt_tokens,
-            cached_input_tokens: cached,
-            cache_write_tokens: written.saturating_sub(written_1h),
-            cache_write_1h_tokens: written_1h,
-            input_audio_tokens: input.audio_tokens.unwrap_or_default(),
-            output_tokens: self.completion_tokens,
-            reasoning_tokens: reasoning,
-            output_audio_tokens: output.audio_tokens.unwrap_or_default(),
-            ..Usage::default()
-        };
-        totals::settled(usage, self.total_tokens)
-    }
+/// In the words of [`Usage`]; `None` if counts are missing or contradict each other.
+fn usage_of(told: [Option<u64>; COUNTS.len()]) -> Option<Usage> {
+    let [prompt, completion, total, details @ .., reasoning] = told;
+    let [cached, written, audio_in, own_reasoning, audio_out, others @ ..] = details;
+    let [deepseek, moonshot, read, creation, written_1h] = others;
+    let cached = cached.or(deepseek).or(moonshot).or(read);
+    let written_1h = written_1h.unwrap_or(0);
+    let usage = Usage {
+        input_tokens: prompt?,
+        cached_input_tokens: cached.unwrap_or(0),
+        cache_write_tokens: written.or(creation).unwrap_or(0).saturating_sub(written_1h),
+        cache_write_1h_tokens: written_1h,
+        input_audio_tokens: audio_in.unwrap_or(0),
+        output_tokens: completion?,
+        reasoning_tokens: own_reasoning.or(reasoning).unwrap_or(0),
+        output_audio_tokens: audio_out.unwrap_or(0),
+        ..Usage::default()
+    };
+    totals::settled(usage, total)
 }
 
 #[cfg(test)]

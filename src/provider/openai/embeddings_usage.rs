@@ -1,11 +1,12 @@
 //! Usage as OpenAI's embeddings tell it: what was read, since nothing is written.
 
-use serde::Deserialize;
-
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{self, Dialect, EventKind, Memory, Observed},
+    provider::{
+        counts::counts,
+        observe::{Dialect, EventKind, Memory, Observed},
+    },
     usage::Usage,
 };
 
@@ -26,29 +27,21 @@ fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind
     match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match observe::json::<Wire>(raw) {
+        Found::Value(raw) => match counts(raw, &COUNTS) {
             // an input is never empty: some hosts send zeros because they do not count
-            Some(Wire { prompt_tokens: 0, .. }) => {}
-            told => observed.tell_usage(told.and_then(Wire::usage)),
+            Some([Some(0), ..]) => {}
+            told => observed.tell_usage(told.and_then(usage_of)),
         },
     }
     EventKind::Other
 }
 
-/// `usage` on the wire; unknown fields are ignored, negative or fractional counts
-/// and fields given twice are errors.
-#[derive(Deserialize)]
-struct Wire {
-    prompt_tokens: u64,
-    completion_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-}
+/// What `usage` has of counts.
+static COUNTS: [Path; 3] =
+    [Path::Top("prompt_tokens"), Path::Top("completion_tokens"), Path::Top("total_tokens")];
 
-impl Wire {
-    fn usage(self) -> Option<Usage> {
-        let output = self.completion_tokens.unwrap_or_default();
-        totals::settled(Usage::tokens(self.prompt_tokens, output), self.total_tokens)
-    }
+fn usage_of([prompt, completion, total]: [Option<u64>; COUNTS.len()]) -> Option<Usage> {
+    totals::settled(Usage::tokens(prompt?, completion.unwrap_or(0)), total)
 }
 
 #[cfg(test)]

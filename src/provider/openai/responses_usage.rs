@@ -4,12 +4,13 @@
 //! tell of its state, and only the last of them, which ends the stream, has usage.
 //! What tools of the provider's took is told beside the usage, in `tool_usage`.
 
-use serde::Deserialize;
-
 use super::totals;
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
-    provider::observe::{self, Dialect, EventKind, Memory, Observed},
+    provider::{
+        counts::counts,
+        observe::{Dialect, EventKind, Memory, Observed},
+    },
     usage::Usage,
 };
 
@@ -55,94 +56,64 @@ fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> Even
 
 fn tell(raw: &[u8], tools: Found<'_>, observed: &mut Observed) {
     let tools = match tools {
-        Found::Absent | Found::Value(b"null") => Some(ToolUsage::default()),
+        Found::Absent | Found::Value(b"null") => Some([None; TOOL_COUNTS.len()]),
         Found::Unusable => None,
-        Found::Value(raw) => observe::json(raw),
+        Found::Value(raw) => counts(raw, &TOOL_COUNTS),
     };
-    if tools.as_ref().is_some_and(ToolUsage::tells_searches) {
+    if matches!(tools, Some([Some(_), ..])) {
         observed.tell_searches();
     }
-    let wire = observe::json::<Wire>(raw);
-    observed.tell_usage(
-        wire.and_then(Wire::usage).zip(tools).and_then(|(usage, tools)| tools.add_to(usage)),
-    );
+    let own = counts(raw, &COUNTS).and_then(usage_of);
+    observed.tell_usage(own.zip(tools).and_then(|(usage, tools)| with_tools(usage, tools)));
 }
 
-/// `usage` on the wire; unknown fields are ignored, negative or fractional counts
-/// and fields given twice are errors.
-#[derive(Deserialize)]
-struct Wire {
-    input_tokens: u64,
-    output_tokens: u64,
-    total_tokens: Option<u64>,
-    input_tokens_details: Option<InputDetails>,
-    output_tokens_details: Option<OutputDetails>,
+const IN: &str = "input_tokens_details";
+const OUT: &str = "output_tokens_details";
+
+/// What `usage` has of counts.
+static COUNTS: [Path; 8] = [
+    Path::Top("input_tokens"),
+    Path::Top("output_tokens"),
+    Path::Top("total_tokens"),
+    Path::Within(IN, "cached_tokens"),
+    Path::Within(IN, "cache_write_tokens"),
+    Path::Within(IN, "audio_tokens"),
+    Path::Within(OUT, "reasoning_tokens"),
+    Path::Within(OUT, "audio_tokens"),
+];
+
+/// What `tool_usage` has: searches, and the tokens of images.
+static TOOL_COUNTS: [Path; 3] = [
+    Path::Within("web_search", "num_requests"),
+    Path::Within("image_gen", "input_tokens"),
+    Path::Within("image_gen", "output_tokens"),
+];
+
+/// In the words of [`Usage`]; `None` if counts are missing or contradict each other.
+fn usage_of(told: [Option<u64>; COUNTS.len()]) -> Option<Usage> {
+    let [input, output, total, cached, written, audio_in, reasoning, audio_out] = told;
+    let usage = Usage {
+        input_tokens: input?,
+        cached_input_tokens: cached.unwrap_or(0),
+        cache_write_tokens: written.unwrap_or(0),
+        input_audio_tokens: audio_in.unwrap_or(0),
+        output_tokens: output?,
+        reasoning_tokens: reasoning.unwrap_or(0),
+        output_audio_tokens: audio_out.unwrap_or(0),
+        ..Usage::default()
+    };
+    totals::settled(usage, total)
 }
 
-#[derive(Default, Deserialize)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-}
-
-impl Wire {
-    /// In the words of [`Usage`]; `None` if the numbers contradict each other.
-    fn usage(self) -> Option<Usage> {
-        let input = self.input_tokens_details.unwrap_or_default();
-        let output = self.output_tokens_details.unwrap_or_default();
-        let usage = Usage {
-            input_tokens: self.input_tokens,
-            cached_input_tokens: input.cached_tokens.unwrap_or_default(),
-            cache_write_tokens: input.cache_write_tokens.unwrap_or_default(),
-            input_audio_tokens: input.audio_tokens.unwrap_or_default(),
-            output_tokens: self.output_tokens,
-            reasoning_tokens: output.reasoning_tokens.unwrap_or_default(),
-            output_audio_tokens: output.audio_tokens.unwrap_or_default(),
-            ..Usage::default()
-        };
-        totals::settled(usage, self.total_tokens)
-    }
-}
-
-/// What the provider's own tools took.
-#[derive(Default, Deserialize)]
-struct ToolUsage {
-    web_search: Option<WebSearch>,
-    image_gen: Option<ImageGeneration>,
-}
-
-#[derive(Default, Deserialize)]
-struct WebSearch {
-    num_requests: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-struct ImageGeneration {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-}
-
-impl ToolUsage {
-    fn tells_searches(&self) -> bool {
-        self.web_search.as_ref().is_some_and(|search| search.num_requests.is_some())
-    }
-
-    /// Searches are counted apart. Tokens of images come from another model, which is
-    /// not named; they are counted as tokens of the one that answers.
-    fn add_to(self, mut usage: Usage) -> Option<Usage> {
-        let image = self.image_gen.unwrap_or_default();
-        usage.web_searches = self.web_search.and_then(|search| search.num_requests).unwrap_or(0);
-        usage.input_tokens = usage.input_tokens.checked_add(image.input_tokens.unwrap_or(0))?;
-        usage.output_tokens = usage.output_tokens.checked_add(image.output_tokens.unwrap_or(0))?;
-        totals::settled(usage, None)
-    }
+/// Adds what the provider's own tools took. Searches are counted apart. Tokens of images
+/// come from another model, which is not named; they are counted as tokens of the one
+/// that answers.
+fn with_tools(mut usage: Usage, tools: [Option<u64>; TOOL_COUNTS.len()]) -> Option<Usage> {
+    let [searches, image_in, image_out] = tools;
+    usage.web_searches = searches.unwrap_or(0);
+    usage.input_tokens = usage.input_tokens.checked_add(image_in.unwrap_or(0))?;
+    usage.output_tokens = usage.output_tokens.checked_add(image_out.unwrap_or(0))?;
+    totals::settled(usage, None)
 }
 
 #[cfg(test)]

@@ -1,0 +1,139 @@
+//! Counts that an object tells under their names.
+//!
+//! Nearly every response tells its usage so, and a dozen names are looked for where two
+//! or three are. The object is at hand in one piece, so it is walked over as a request's
+//! body is, which is a good deal quicker than to have each field deserialized.
+
+use crate::{
+    extract::Path,
+    json::{Nest, Text, Token, Walker},
+};
+
+/// The counts at these paths of an object; what is told beside them is passed over.
+/// `None` if it is no object, has one of the keys twice, or something else than a whole
+/// number of no sign where a count should be. `null` tells nothing.
+pub(super) fn counts<const N: usize>(written: &[u8], paths: &[Path; N]) -> Option<[Option<u64>; N]> {
+    const { assert!(N <= 32, "a bit each") };
+    let mut walk = Walker::new(written).ok()?;
+    if walk.token().ok()? != Token::Open(Nest::Object) {
+        return None;
+    }
+    let mut told = Told { paths, counts: [None; N], taken: 0, entered: 0 };
+    told.read(&mut walk, None)?;
+    walk.finish().ok()?;
+    Some(told.counts)
+}
+
+struct Told<'p, const N: usize> {
+    paths: &'p [Path; N],
+    counts: [Option<u64>; N],
+    /// Bit n: whether the key of the nth path was there, and whether the one around it.
+    taken: u32,
+    entered: u32,
+}
+
+/// What a key leads to, by the number of a path.
+enum Role {
+    Take(usize),
+    Enter(usize, &'static str),
+}
+
+impl<const N: usize> Told<'_, N> {
+    /// Reads the rest of the object, or of the one `within` it.
+    fn read(&mut self, walk: &mut Walker<'_>, within: Option<&'static str>) -> Option<()> {
+        while let Some(key) = walk.key().ok()? {
+            match self.role(key, within) {
+                None => {
+                    walk.skip().ok()?;
+                }
+                Some(Role::Take(index)) => {
+                    first(&mut self.taken, index)?;
+                    *self.counts.get_mut(index)? = match walk.token().ok()? {
+                        Token::Number(number) => Some(number.parse().ok()?),
+                        Token::Null => None,
+                        _ => return None,
+                    };
+                }
+                Some(Role::Enter(index, outer)) => {
+                    first(&mut self.entered, index)?;
+                    match walk.token().ok()? {
+                        Token::Open(Nest::Object) => self.read(walk, Some(outer))?,
+                        Token::Null => {}
+                        _ => return None,
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    #[inline]
+    fn role(&self, key: Text<'_>, within: Option<&'static str>) -> Option<Role> {
+        self.paths.iter().enumerate().find_map(|(index, path)| match (*path, within) {
+            (Path::Top(name), None) if key.is(name) => Some(Role::Take(index)),
+            (Path::Within(outer, _), None) if key.is(outer) => Some(Role::Enter(index, outer)),
+            (Path::Within(outer, name), Some(within)) if outer == within && key.is(name) => {
+                Some(Role::Take(index))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Notes that a key is there; `None` if it was there before.
+fn first(seen: &mut u32, index: usize) -> Option<()> {
+    let bit = 1 << index;
+    let is_first = *seen & bit == 0;
+    *seen |= bit;
+    is_first.then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATHS: [Path; 3] = [Path::Top("a"), Path::Within("in", "a"), Path::Within("in", "b")];
+
+    fn told(written: &str) -> Option<[Option<u64>; 3]> {
+        counts(written.as_bytes(), &PATHS)
+    }
+
+    #[test]
+    fn counts_are_found_where_they_stand_and_nowhere_else() {
+        let written = r#" {"x":{"a":9,"in":{"b":9}},"in":{"b":2,"x":[{"a":9}],"\u0061":1},"b":9,"a":0} "#;
+        assert_eq!(told(written), Some([Some(0), Some(1), Some(2)]));
+        assert_eq!(told(r#"{"a":null,"in":null}"#), Some([None; 3]));
+        assert_eq!(told(r#"{"in":{},"A":1}"#), Some([None; 3]));
+        assert_eq!(told(r#"{"a":18446744073709551615}"#), Some([Some(u64::MAX), None, None]));
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_or_none_is_no_count() {
+        for senseless in [
+            "",
+            "7",
+            "null",
+            "[1]",
+            r#"{"a":1"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":-0}"#,
+            r#"{"a":-1}"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":1e3}"#,
+            r#"{"a":"1"}"#,
+            r#"{"a":[1]}"#,
+            r#"{"a":true}"#,
+            r#"{"a":18446744073709551616}"#,
+            r#"{"a":1,"\u0061":1}"#,
+            r#"{"a":null,"a":1}"#,
+            r#"{"in":{"a":1,"a":null}}"#,
+            r#"{"in":{"a":1},"in":{"b":1}}"#,
+            r#"{"in":null,"in":{"b":1}}"#,
+            r#"{"in":1}"#,
+            r#"{"in":[{"a":1}]}"#,
+        ] {
+            assert_eq!(told(senseless), None, "{senseless}");
+        }
+    }
+}
