@@ -77,6 +77,7 @@ mod call;
 mod causes;
 mod claim;
 mod clock;
+mod deciding;
 mod denial;
 mod error;
 mod failure;

@@ -651,8 +651,8 @@ fn a_future_that_is_never_polled_touches_nothing() {
 /// Carries as [`Auto`] does, but fails at one place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Faulty {
-    ReplaceFails,
-    ReplacePanics,
+    ChangeFails,
+    ChangePanics,
     MeterPanics,
     MeterForgets,
 }
@@ -668,11 +668,11 @@ impl Carrier<Request, Response> for Faulty {
         <Auto as Carrier<Request, Response>>::read(&Auto, request, policy)
     }
 
-    fn replace(&self, request: Request, changes: Changes<'_>) -> Result<Request, driftlock::Error> {
+    fn change(&self, request: &mut Request, changes: Changes<'_>) -> Result<(), driftlock::Error> {
         match self {
-            Self::ReplaceFails => Err(driftlock::Error::inner("a carrier failed")),
-            Self::ReplacePanics => panic!("a carrier panicked"),
-            _ => <Auto as Carrier<Request, Response>>::replace(&Auto, request, changes),
+            Self::ChangeFails => Err(driftlock::Error::inner("a carrier failed")),
+            Self::ChangePanics => panic!("a carrier panicked"),
+            _ => <Auto as Carrier<Request, Response>>::change(&Auto, request, changes),
         }
     }
 
@@ -695,8 +695,8 @@ impl Carrier<Request, Response> for Faulty {
 #[test]
 fn a_carrier_that_fails_leaves_nothing_reserved() {
     for (carrier, cost, how) in [
-        (Faulty::ReplaceFails, Usd::ZERO, SettledHow::NotSent),
-        (Faulty::ReplacePanics, Usd::ZERO, SettledHow::NotSent),
+        (Faulty::ChangeFails, Usd::ZERO, SettledHow::NotSent),
+        (Faulty::ChangePanics, Usd::ZERO, SettledHow::NotSent),
         (Faulty::MeterPanics, estimate(MAX), SettledHow::Abandoned),
         (Faulty::MeterForgets, estimate(MAX), SettledHow::Abandoned),
     ] {

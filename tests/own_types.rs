@@ -89,7 +89,7 @@ impl Carrier<Question, Tokens> for Questions {
         ready(Ok(Intake::facts(call, request)))
     }
 
-    fn replace(&self, mut request: Question, changes: Changes<'_>) -> Result<Question, Error> {
+    fn change(&self, request: &mut Question, changes: Changes<'_>) -> Result<(), Error> {
         if let Some(model) = changes.model {
             request.model = model.to_owned();
         }
@@ -97,7 +97,7 @@ impl Carrier<Question, Tokens> for Questions {
             request.most = Some(request.most.map_or(most, |stated| stated.min(most)));
         }
         assert!(!changes.include_usage && changes.uri.is_none());
-        Ok(request)
+        Ok(())
     }
 
     fn meter(&self, tokens: Tokens, permit: Permit) -> Metered {

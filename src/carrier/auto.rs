@@ -51,13 +51,10 @@ macro_rules! carry_http {
             }
 
             #[inline]
-            fn replace(
-                &self,
-                request: Request<B>,
-                changes: Changes<'_>,
-            ) -> Result<Request<B>, Error> {
+            fn change(&self, request: &mut Request<B>, changes: Changes<'_>) -> Result<(), Error> {
                 let $this = self;
-                Ok(carry::replace(request, changes, $rebuild))
+                carry::change(request, changes, $rebuild);
+                Ok(())
             }
 
             fn meter(&self, response: Response<R>, permit: Permit) -> Self::Response {

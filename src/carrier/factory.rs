@@ -51,14 +51,11 @@ impl Carrier<HttpRequestFactory, Response> for Auto {
         ReadFactory { state: State::Making { making, policy: policy.clone() }, factory }
     }
 
-    fn replace(
-        &self,
-        bodiless: HttpRequestFactory,
-        changes: Changes<'_>,
-    ) -> Result<HttpRequestFactory, Error> {
+    fn change(&self, factory: &mut HttpRequestFactory, changes: Changes<'_>) -> Result<(), Error> {
         let url = changes.uri.map(|uri| Url::parse(&uri.to_string())).transpose();
         let (url, body) = (url.map_err(Error::inner)?, changes.body);
-        Ok(HttpRequestFactory::new(move || {
+        let bodiless = factory.clone();
+        *factory = HttpRequestFactory::new(move || {
             let (made, url, body) = (bodiless.clone(), url.clone(), body.clone());
             async move {
                 let mut request = made.build().await?;
@@ -68,7 +65,8 @@ impl Carrier<HttpRequestFactory, Response> for Auto {
                 carry::put_body(&mut request, body);
                 Ok(request)
             }
-        }))
+        });
+        Ok(())
     }
 
     fn meter(&self, response: Response, permit: Permit) -> Response {

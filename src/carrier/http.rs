@@ -7,7 +7,6 @@ use http_body::Body;
 use super::{
     Changes, Intake, ReadBody,
     head::{Head, Judged, encoding},
-    read_body::Bodiless,
 };
 use crate::{
     body::{MeteredBody, Mode},
@@ -28,7 +27,7 @@ pub(super) fn read<B: Body>(
             let labels = request.extensions().get::<Labels>().cloned().unwrap_or_default();
             // Not by taking it apart: its head is large, and is to stay where it is.
             let body = std::mem::replace(request.body_mut(), rebuild(Bytes::new()));
-            let call = Bodiless { request, endpoint, uri, labels };
+            let call = Intake::Call { endpoint, uri, body: Bytes::new(), request, labels };
             ReadBody::reading(call, body, policy.settings().body_cap())
         }
         Judged::Free => ReadBody::known(Ok(Intake::Free(request))),
@@ -44,18 +43,13 @@ pub(super) fn judge<B: Body>(request: &Request<B>, policy: &Policy) -> Judged {
 }
 
 /// Puts a body back, with the length it now has.
-#[inline(always)] // a request is large, and is to be written where it is going
-pub(super) fn replace<B>(
-    mut request: Request<B>,
-    changes: Changes<'_>,
-    rebuild: fn(Bytes) -> B,
-) -> Request<B> {
+#[inline]
+pub(super) fn change<B>(request: &mut Request<B>, changes: Changes<'_>, rebuild: fn(Bytes) -> B) {
     set_length(request.headers_mut(), changes.body.len());
     if let Some(uri) = changes.uri {
         *request.uri_mut() = uri;
     }
     *request.body_mut() = rebuild(changes.body);
-    request
 }
 
 /// Makes a stated length that of the body.

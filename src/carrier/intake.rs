@@ -62,14 +62,14 @@ use crate::{
 ///     }
 ///
 ///     // What the rules changed.
-///     fn replace(&self, mut request: Question, changes: Changes<'_>) -> Result<Question, Error> {
+///     fn change(&self, request: &mut Question, changes: Changes<'_>) -> Result<(), Error> {
 ///         if let Some(model) = changes.model {
 ///             request.model = model.to_owned();
 ///         }
 ///         if let Some(tokens) = changes.max_output_tokens {
 ///             request.max_tokens = request.max_tokens.min(tokens);
 ///         }
-///         Ok(request)
+///         Ok(())
 ///     }
 ///
 ///     // The answer tells its usage, and the call settles to what it did cost.
@@ -123,7 +123,7 @@ pub trait Carrier<Req, Res>: Clone {
     ///
     /// # Errors
     /// If that is not possible; nothing is sent then.
-    fn replace(&self, request: Req, changes: Changes<'_>) -> Result<Req, Error>;
+    fn change(&self, request: &mut Req, changes: Changes<'_>) -> Result<(), Error>;
 
     /// Wraps a response so that the permit learns how it ends, or settles it at once.
     fn meter(&self, response: Res, permit: Permit) -> Self::Response;
@@ -143,8 +143,9 @@ pub enum Intake<Req> {
     Call {
         /// Where it goes and in which format it speaks.
         endpoint: Endpoint,
-        /// Its address, for endpoints that have the model in it.
-        uri: Option<Uri>,
+        /// Its address, for endpoints that have the model in it. Few calls have one, and
+        /// it is large.
+        uri: Option<Box<Uri>>,
         /// Its body.
         body: Bytes,
         /// The request without its body.

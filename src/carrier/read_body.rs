@@ -7,15 +7,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::{Request, Uri};
+use http::Request;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
 use super::Intake;
 use crate::{
     error::{BoxError, Error},
-    labels::Labels,
-    provider::Endpoint,
     unreadable::Unreadable,
 };
 
@@ -36,22 +34,13 @@ pin_project! {
     enum State<B, Req> {
         Known { intake: Option<Result<Intake<Req>, Error>> },
         Reading {
-            call: Option<Bodiless<Req>>,
+            // Filled here, because it is large, and is to be moved once.
+            intake: Option<Intake<Req>>,
             #[pin]
             body: B,
             collected: Collected,
         },
     }
-}
-
-/// A call whose body is being read.
-#[derive(Debug)]
-pub(super) struct Bodiless<Req> {
-    pub(super) request: Req,
-    pub(super) endpoint: Endpoint,
-    // Boxed, because few calls have one here.
-    pub(super) uri: Option<Box<Uri>>,
-    pub(super) labels: Labels,
 }
 
 impl<B, Req> ReadBody<B, Req> {
@@ -60,10 +49,10 @@ impl<B, Req> ReadBody<B, Req> {
         Self { state: State::Known { intake: Some(intake) } }
     }
 
-    /// Reads at most `cap` bytes.
-    pub(super) fn reading(call: Bodiless<Req>, body: B, cap: u64) -> Self {
+    /// Reads at most `cap` bytes, which become the body of this call.
+    pub(super) fn reading(intake: Intake<Req>, body: B, cap: u64) -> Self {
         let collected = Collected { first: None, joined: BytesMut::new(), length: 0, cap };
-        Self { state: State::Reading { call: Some(call), body, collected } }
+        Self { state: State::Reading { intake: Some(intake), body, collected } }
     }
 }
 
@@ -77,17 +66,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Known { intake } => intake.take().map_or(Poll::Pending, Poll::Ready),
-            StateProjection::Reading { call, body, collected } => {
-                let read = ready!(collected.read(body, cx));
-                let Some(Bodiless { request, endpoint, uri, labels }) = call.take() else {
-                    return Poll::Pending;
-                };
-                if let Err(error) = read {
+            StateProjection::Reading { intake, body, collected } => {
+                if let Err(error) = ready!(collected.read(body, cx)) {
                     return Poll::Ready(Err(error.into()));
                 }
-                let (body, uri) = (collected.take(), uri.map(|uri| *uri));
-                // An intake is large, and is to be written where it is going.
-                Poll::Ready(Ok(Intake::Call { endpoint, uri, body, request, labels }))
+                if let Some(Intake::Call { body, .. }) = intake {
+                    *body = collected.take();
+                }
+                intake.take().map_or(Poll::Pending, |intake| Poll::Ready(Ok(intake)))
             }
         }
     }

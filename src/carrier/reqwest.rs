@@ -6,7 +6,6 @@ use super::{
     Auto, Carrier, Changes, Intake, ReadBody,
     head::Judged,
     http::{self as carry, judge},
-    read_body::Bodiless,
 };
 use crate::{
     by_http::Parts,
@@ -45,12 +44,12 @@ impl Carrier<Request, Response> for Auto {
         read(request, policy).unwrap_or_else(|error| ReadBody::known(Err(Error::inner(error))))
     }
 
-    fn replace(&self, mut request: Request, changes: Changes<'_>) -> Result<Request, Error> {
+    fn change(&self, request: &mut Request, changes: Changes<'_>) -> Result<(), Error> {
         if let Some(uri) = &changes.uri {
             *request.url_mut() = Url::parse(&uri.to_string()).map_err(Error::inner)?;
         }
-        put_body(&mut request, changes.body);
-        Ok(request)
+        put_body(request, changes.body);
+        Ok(())
     }
 
     fn meter(&self, response: Response, permit: Permit) -> Response {
@@ -73,7 +72,8 @@ pub(super) fn read(
             let uri = endpoint.needs_uri().then(|| Box::new(parts.request.uri().clone()));
             let labels = parts.request.extensions().get::<Labels>().cloned().unwrap_or_default();
             let body = parts.take_body();
-            let call = Bodiless { request: parts.together()?, endpoint, uri, labels };
+            let (request, nothing) = (parts.together()?, bytes::Bytes::new());
+            let call = Intake::Call { endpoint, uri, body: nothing, request, labels };
             return Ok(ReadBody::reading(call, body, policy.settings().body_cap()));
         }
         Judged::Free => Ok(Intake::Free(parts.together()?)),

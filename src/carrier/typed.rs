@@ -94,7 +94,7 @@ impl Typed {
         };
         request.prepare();
         let body = serde_json::to_vec(&request).map_err(Error::inner)?.into();
-        let uri = endpoint.needs_uri().then_some(uri);
+        let uri = endpoint.needs_uri().then(|| Box::new(uri));
         Ok(Intake::Call { endpoint, uri, body, request, labels: Labels::new() })
     }
 }
@@ -110,13 +110,13 @@ where
         ready(self.intake(request, policy))
     }
 
-    fn replace(&self, mut request: Req, changes: Changes<'_>) -> Result<Req, Error> {
+    fn change(&self, request: &mut Req, changes: Changes<'_>) -> Result<(), Error> {
         if changes.uri.is_some() {
             // It would go to the old model, and be reserved for the new one.
             return Err(Unreadable::Unmeterable { why: FIXED }.into());
         }
         request.change(&changes);
-        Ok(request)
+        Ok(())
     }
 
     fn meter(&self, response: Res, permit: Permit) -> Res {
@@ -140,8 +140,8 @@ where
         Typed::openai().read(request, policy)
     }
 
-    fn replace(&self, request: Req, changes: Changes<'_>) -> Result<Req, Error> {
-        Typed::openai().replace(request, changes)
+    fn change(&self, request: &mut Req, changes: Changes<'_>) -> Result<(), Error> {
+        Typed::openai().change(request, changes)
     }
 
     fn meter(&self, response: Res, permit: Permit) -> Res {

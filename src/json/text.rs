@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::blocks::{self, Block, are};
+use crate::{
+    blocks::{self, Block, are},
+    same::same,
+};
 
 /// A string of a body, and how long it is once read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ impl<'a> Text<'a> {
     #[inline(always)] // which leaves the comparison of two lengths, mostly
     pub(crate) fn is(&self, other: &str) -> bool {
         self.len == other.len()
-            && (self.raw() == other || (!self.is_plain() && self.read() == other))
+            && if self.is_plain() { same(self.raw(), other) } else { self.read() == other }
     }
 
     /// Whether the string begins so, in capitals or small letters.

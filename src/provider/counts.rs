@@ -12,7 +12,11 @@ use crate::{
 /// The counts at these paths of an object; what is told beside them is passed over.
 /// `None` if it is no object, has one of the keys twice, or something else than a whole
 /// number of no sign where a count should be. `null` tells nothing.
-pub(super) fn counts<const N: usize>(written: &[u8], paths: &[Path; N]) -> Option<[Option<u64>; N]> {
+#[inline]
+pub(super) fn counts<const N: usize>(
+    written: &[u8],
+    paths: &[Path; N],
+) -> Option<[Option<u64>; N]> {
     const { assert!(N <= 32, "a bit each") };
     let mut walk = Walker::new(written).ok()?;
     if walk.token().ok()? != Token::Open(Nest::Object) {
@@ -100,7 +104,8 @@ mod tests {
 
     #[test]
     fn counts_are_found_where_they_stand_and_nowhere_else() {
-        let written = r#" {"x":{"a":9,"in":{"b":9}},"in":{"b":2,"x":[{"a":9}],"\u0061":1},"b":9,"a":0} "#;
+        let written =
+            r#" {"x":{"a":9,"in":{"b":9}},"in":{"b":2,"x":[{"a":9}],"\u0061":1},"b":9,"a":0} "#;
         assert_eq!(told(written), Some([Some(0), Some(1), Some(2)]));
         assert_eq!(told(r#"{"a":null,"in":null}"#), Some([None; 3]));
         assert_eq!(told(r#"{"in":{},"A":1}"#), Some([None; 3]));

@@ -50,10 +50,9 @@ impl<K: Copy> Governed<K> {
 
     /// The governed key that this is, if it is one.
     pub(super) fn find(&mut self, key: Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
-        let key = key.read();
         let mut keys = self.keys.iter().enumerate();
-        let Some((index, (name, which))) = keys.find(|(_, (name, _))| *name == key) else {
-            return self.check_case(&key).map(|()| None);
+        let Some((index, (name, which))) = keys.find(|(_, (name, _))| key.is(name)) else {
+            return self.check_case(&key.read()).map(|()| None);
         };
         let bit = 1 << index;
         if self.seen & bit != 0 {

@@ -90,7 +90,7 @@ pub(in crate::provider) fn read(
     let (mut facts, mut governed) = (Facts::default(), Governed::new(KEYS));
     let end =
         members(body, |key| governed.find(key), |walk, name, key| facts.read(walk, name, key))?;
-    facts.into_reading(endpoint, uri, end)
+    facts.reading(endpoint, uri, end)
 }
 
 #[cfg(test)]

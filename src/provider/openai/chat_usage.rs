@@ -65,7 +65,7 @@ fn tell(usage: Found<'_>, observed: &mut Observed) {
         Found::Value(raw) => match counts(raw, &COUNTS) {
             // a prompt is never empty: some hosts send zeros until they know
             Some([Some(0), Some(0), None | Some(0), ..]) => {}
-            told => observed.tell_usage(told.and_then(usage_of)),
+            told => observed.tell_usage(told.as_ref().and_then(usage_of)),
         },
     }
 }
@@ -100,8 +100,8 @@ static COUNTS: [Path; 14] = [
 ];
 
 /// In the words of [`Usage`]; `None` if counts are missing or contradict each other.
-fn usage_of(told: [Option<u64>; COUNTS.len()]) -> Option<Usage> {
-    let [prompt, completion, total, details @ .., reasoning] = told;
+fn usage_of(told: &[Option<u64>; COUNTS.len()]) -> Option<Usage> {
+    let [prompt, completion, total, details @ .., reasoning] = *told;
     let [cached, written, audio_in, own_reasoning, audio_out, others @ ..] = details;
     let [deepseek, moonshot, read, creation, written_1h] = others;
     let cached = cached.or(deepseek).or(moonshot).or(read);

@@ -150,7 +150,7 @@ impl Facts {
         Ok(Reading { call: self.into_call(endpoint, model, texts.count), layout, ask_usage })
     }
 
-    fn into_call(self, endpoint: &Endpoint, model: SmolStr, prompts: u64) -> Call {
+    fn into_call(mut self, endpoint: &Endpoint, model: SmolStr, prompts: u64) -> Call {
         let stated = self.max_tokens.and_then(|maximum| maximum.tokens);
         // Only OpenAI and Azure have keys of their own for it elsewhere.
         let is_openai = endpoint.output_key == OutputKey::MaxCompletionTokens;

@@ -24,7 +24,7 @@ impl Prompt {
     }
 
     /// Puts it all on a call.
-    pub(super) fn put_on(mut self, call: Call) -> Call {
+    pub(super) fn put_on(&mut self, call: Call) -> Call {
         self.needs.media |= self.input.media > 0;
         let call = call.with_input(self.input).with_needs(self.needs);
         match self.open_ended {

@@ -88,8 +88,8 @@ impl Facts {
 
     /// What follows from it all; `end` is where the request's closing brace is.
     #[inline(always)] // facts are large, and are taken apart where they are
-    pub(super) fn into_reading(
-        mut self,
+    pub(super) fn reading(
+        &mut self,
         endpoint: &Endpoint,
         uri: &Uri,
         end: u32,
@@ -108,11 +108,11 @@ impl Facts {
         self.prompt.open_end(model.ends_with(":online"), SERVER_TOOLS);
         // Azure refuses the ask of a call that brings data sources.
         let ask_usage = endpoint.asks_usage && layout.usage.is_some() && !self.has_data_sources;
-        Ok(Reading { call: self.into_call(endpoint, model), layout, ask_usage })
+        Ok(Reading { call: self.call(endpoint, model), layout, ask_usage })
     }
 
     #[inline(always)]
-    fn into_call(mut self, endpoint: &Endpoint, model: SmolStr) -> Call {
+    fn call(&mut self, endpoint: &Endpoint, model: SmolStr) -> Call {
         let stated = [self.max_tokens, self.max_completion_tokens];
         let most = stated.into_iter().flatten().filter_map(|maximum| maximum.tokens).max();
         self.prompt.open_end(self.predicted > 0 && most.is_none(), "predicted output");
@@ -120,11 +120,11 @@ impl Facts {
         let mut call = Call::new(endpoint.provider.clone(), Operation::Chat, model)
             .with_streaming(self.stream)
             .with_choices(self.choices.unwrap_or(1))
-            .with_fallback_models(self.fallbacks);
+            .with_fallback_models(std::mem::take(&mut self.fallbacks));
         if let Some(most) = most {
             call = call.with_max_output_tokens(most.saturating_add(self.predicted));
         }
-        if let Some(tier) = self.service_tier {
+        if let Some(tier) = self.service_tier.take() {
             call = call.with_service_tier(tier);
         }
         self.prompt.put_on(call)

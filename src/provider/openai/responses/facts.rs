@@ -118,7 +118,7 @@ impl Facts {
         Ok(Reading { call: self.into_call(endpoint, model), layout, ask_usage: false })
     }
 
-    fn into_call(self, endpoint: &Endpoint, model: SmolStr) -> Call {
+    fn into_call(mut self, endpoint: &Endpoint, model: SmolStr) -> Call {
         let mut call = Call::new(endpoint.provider.clone(), Operation::Chat, model)
             .with_streaming(self.stream)
             .with_fallback_models(self.fallbacks);
