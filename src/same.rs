@@ -5,8 +5,8 @@
 
 /// Whether both are the same, in line up to 16 bytes.
 #[inline]
-pub(crate) fn same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
-    let (one, other) = (one.as_ref(), other.as_ref());
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
     match one.len() {
         length if length != other.len() => false,
         4..8 => ends::<4>(one) == ends(other),

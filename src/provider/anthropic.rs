@@ -67,7 +67,7 @@ const KEYS: &[(&str, Key)] = &[
 
 /// Reads the body of a messages request.
 pub(super) fn read(endpoint: &Endpoint, _: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {
-    let (mut facts, mut governed) = (Facts::default(), Governed::new(KEYS));
+    let (mut facts, mut governed) = (Facts::default(), const { Governed::new(KEYS) });
     let end =
         members(body, |key| governed.find(key), |walk, name, key| facts.read(walk, name, key))?;
     facts.into_reading(endpoint, end)

@@ -38,21 +38,39 @@ pub(super) fn members<K>(
 #[derive(Debug)]
 pub(super) struct Governed<K: 'static> {
     keys: &'static [(&'static str, K)],
+    // Bit n: whether one of them has n bytes. Most keys that are not governed have other
+    // lengths, and need not be compared.
+    lengths: u64,
     // Bit n: whether the nth key was there.
     seen: u32,
 }
 
 impl<K: Copy> Governed<K> {
-    pub(super) fn new(keys: &'static [(&'static str, K)]) -> Self {
-        debug_assert!(keys.len() <= 32, "one bit each");
-        Self { keys, seen: 0 }
+    /// None of them was there yet. At compile time, where that is possible.
+    pub(super) const fn new(keys: &'static [(&'static str, K)]) -> Self {
+        assert!(keys.len() <= 32, "one bit each");
+        let (mut lengths, mut rest) = (0, keys);
+        while let [(name, _), others @ ..] = rest {
+            lengths |= bit_of(name.len());
+            rest = others;
+        }
+        Self { keys, lengths, seen: 0 }
     }
 
     /// The governed key that this is, if it is one.
+    #[inline]
     pub(super) fn find(&mut self, key: Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
+        let key = key.read();
+        if self.lengths & bit_of(key.len()) == 0 && key.is_ascii() {
+            return Ok(None);
+        }
+        self.compare(&key)
+    }
+
+    fn compare(&mut self, key: &str) -> Result<Option<(&'static str, K)>, Unreadable> {
         let mut keys = self.keys.iter().enumerate();
-        let Some((index, (name, which))) = keys.find(|(_, (name, _))| key.is(name)) else {
-            return self.check_case(&key.read()).map(|()| None);
+        let Some((index, (name, which))) = keys.find(|(_, (name, _))| *name == key) else {
+            return self.check_case(key).map(|()| None);
         };
         let bit = 1 << index;
         if self.seen & bit != 0 {
@@ -64,7 +82,7 @@ impl<K: Copy> Governed<K> {
 
     fn check_case(&self, key: &str) -> Result<(), Unreadable> {
         // Governed keys are in lower case, so a key of small letters is another one.
-        if key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        if key.is_ascii() && !key.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Ok(());
         }
         match self.keys.iter().find(|(name, _)| key.chars().map(fold).eq(name.chars())) {
@@ -72,6 +90,11 @@ impl<K: Copy> Governed<K> {
             None => Ok(()),
         }
     }
+}
+
+/// Of a length; longer keys than there are bits share the last one.
+const fn bit_of(length: usize) -> u64 {
+    1 << if length < 63 { length } else { 63 }
 }
 
 /// The small letter; also of the two letters beyond ASCII that have one within it.

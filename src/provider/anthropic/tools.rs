@@ -39,7 +39,7 @@ pub(super) fn read(
 fn read_tool(walk: &mut Walker<'_>, facts: &mut Facts) -> Result<(), Unreadable> {
     facts.needs.tools = true;
     let (mut maker, mut max_uses) = (Maker::Caller, None);
-    let mut governed = Governed::new(KEYS);
+    let mut governed = const { Governed::new(KEYS) };
     while let Some(key) = walk.key()? {
         match governed.find(key)? {
             Some((name, Key::Type)) => {

@@ -31,7 +31,7 @@ impl StreamOptions {
         }
         let inside = before(walk.span().end);
         let (mut empty, mut include_usage) = (true, None);
-        let mut governed = Governed::new(&[("include_usage", ())]);
+        let mut governed = const { Governed::new(&[("include_usage", ())]) };
         while let Some(key) = walk.key()? {
             empty = false;
             match governed.find(key)? {

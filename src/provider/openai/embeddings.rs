@@ -40,7 +40,7 @@ pub(in crate::provider) fn read(
     body: &[u8],
 ) -> Result<Reading, Unreadable> {
     let (mut named, mut input, mut fallbacks) = (None, None, Vec::new());
-    let mut governed = Governed::new(KEYS);
+    let mut governed = const { Governed::new(KEYS) };
     members(
         body,
         |key| governed.find(key),

@@ -80,7 +80,7 @@ pub(in crate::provider) fn read(
     uri: &Uri,
     body: &[u8],
 ) -> Result<Reading, Unreadable> {
-    let (mut facts, mut governed) = (Facts::default(), Governed::new(KEYS));
+    let (mut facts, mut governed) = (Facts::default(), const { Governed::new(KEYS) });
     let end =
         members(body, |key| governed.find(key), |walk, name, key| facts.read(walk, name, key))?;
     facts.into_reading(endpoint, uri, end)
