@@ -101,6 +101,7 @@ where
 {
     /// Reads `body` as `mode` says and tells `meter`. A body that is empty from the
     /// start completes at once, since nobody may ever poll it.
+    #[inline]
     pub(crate) fn new(body: B, mode: Mode, meter: Option<M>) -> Self {
         let watch = match mode {
             Mode::Unobserved => Watch::Nothing,

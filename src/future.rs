@@ -62,6 +62,7 @@ where
     S: Service<Req>,
     C: Carrier<Req, S::Response>,
 {
+    #[inline(always)] // it is large, and is to be written where it is going
     pub(crate) fn govern(
         inner: S,
         carrier: C,

@@ -45,6 +45,7 @@ macro_rules! carry_http {
             type Response = Response<MeteredBody<R>>;
             type Read = ReadBody<B>;
 
+            #[inline]
             fn read(&self, request: Request<B>, policy: &Policy) -> ReadBody<B> {
                 let $this = self;
                 carry::read(request, policy, $rebuild)
@@ -57,6 +58,7 @@ macro_rules! carry_http {
                 Ok(())
             }
 
+            #[inline]
             fn meter(&self, response: Response<R>, permit: Permit) -> Self::Response {
                 carry::meter(response, permit)
             }

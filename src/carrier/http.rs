@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Starts reading a request: only what is metered has its body polled.
-#[inline]
+#[inline(always)] // a request is large, and is to be written where it is going
 pub(super) fn read<B: Body>(
     mut request: Request<B>,
     policy: &Policy,
@@ -67,7 +67,7 @@ fn is_number(value: &HeaderValue, number: usize) -> bool {
 }
 
 /// Wraps a response's body, by what its head says the body is.
-#[inline]
+#[inline(always)] // so is a response
 pub(super) fn meter<B: Body<Data = Bytes>>(
     response: Response<B>,
     mut permit: Permit,

@@ -50,6 +50,7 @@ impl<B, Req> ReadBody<B, Req> {
     }
 
     /// Reads at most `cap` bytes, which become the body of this call.
+    #[inline(always)] // it is large, and is to be written where it is going
     pub(super) fn reading(intake: Intake<Req>, body: B, cap: u64) -> Self {
         let collected = Collected { first: None, joined: BytesMut::new(), length: 0, cap };
         Self { state: State::Reading { intake: Some(intake), body, collected } }

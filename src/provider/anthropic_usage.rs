@@ -12,14 +12,18 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::observe::{self, Dialect, EventKind, Memory, Observed};
+use super::{
+    list::List,
+    observe::{self, Dialect, EventKind, Memory, Observed},
+};
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
     usage::Usage,
 };
 
 /// Of messages.
-pub(super) static DIALECT: Dialect = Dialect { wanted: &WANTED, end_marker: b"", read };
+pub(super) static DIALECT: Dialect =
+    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"", read };
 
 const TYPE: usize = 0;
 const USAGE: usize = 1;

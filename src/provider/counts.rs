@@ -22,15 +22,16 @@ pub(super) fn counts<const N: usize>(
     if walk.token().ok()? != Token::Open(Nest::Object) {
         return None;
     }
-    let mut told = Told { paths, counts: [None; N], taken: 0, entered: 0 };
+    let mut counts = [None; N];
+    let mut told = Told { paths, counts: &mut counts, taken: 0, entered: 0 };
     told.read(&mut walk, None)?;
     walk.finish().ok()?;
-    Some(told.counts)
+    Some(counts)
 }
 
 struct Told<'p, const N: usize> {
     paths: &'p [Path; N],
-    counts: [Option<u64>; N],
+    counts: &'p mut [Option<u64>; N],
     /// Bit n: whether the key of the nth path was there, and whether the one around it.
     taken: u32,
     entered: u32,

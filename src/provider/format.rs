@@ -40,13 +40,14 @@ impl Format {
     /// What reads a response in this format.
     #[inline(always)]
     pub(crate) fn observer(self) -> Observer {
-        match self {
-            Self::OpenAiChat | Self::OpenAiCompletions => Observer::openai_chat(),
-            Self::OpenAiResponses => Observer::new(&openai::responses_usage::DIALECT),
-            Self::OpenAiEmbeddings => Observer::new(&openai::embeddings_usage::DIALECT),
-            Self::AnthropicMessages => Observer::new(&anthropic_usage::DIALECT),
-            Self::GeminiGenerate => Observer::of_parts(&gemini_usage::DIALECT),
-        }
+        // An observer is large, and is to be written once.
+        Observer::new(match self {
+            Self::OpenAiChat | Self::OpenAiCompletions => &openai::chat_usage::DIALECT,
+            Self::OpenAiResponses => &openai::responses_usage::DIALECT,
+            Self::OpenAiEmbeddings => &openai::embeddings_usage::DIALECT,
+            Self::AnthropicMessages => &anthropic_usage::DIALECT,
+            Self::GeminiGenerate => &gemini_usage::DIALECT,
+        })
     }
 }
 

@@ -14,14 +14,18 @@ mod wire;
 use smol_str::{SmolStr, StrExt};
 
 use self::wire::{Code, Grounding, Wire};
-use super::observe::{self, Dialect, EventKind, Memory, Observed};
+use super::{
+    list::List,
+    observe::{self, Dialect, EventKind, Memory, Observed},
+};
 use crate::{
     extract::{Extractor, Found, Path, Wanted},
     usage::Usage,
 };
 
 /// Of content generation.
-pub(super) static DIALECT: Dialect = Dialect { wanted: &WANTED, end_marker: b"", read };
+pub(super) static DIALECT: Dialect =
+    Dialect { wanted: &WANTED, starts_as: List::Unknown, end_marker: b"", read };
 
 const USAGE: usize = 0;
 const MODEL: usize = 1;

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::{list::List, openai::chat_usage};
+use super::list::List;
 use crate::{
     extract::{Extractor, Found, Wanted},
     usage::Usage,
@@ -71,6 +71,9 @@ pub(crate) enum EventKind {
 pub(super) struct Dialect {
     /// The values to take from a document or event.
     pub(super) wanted: &'static [Wanted],
+    /// What a response is taken for before its first byte: a document, or perhaps an array
+    /// of parts.
+    pub(super) starts_as: List,
     /// The data of an event that ends the stream; empty if the format has none.
     pub(super) end_marker: &'static [u8],
     /// Reads what was taken and says what kind of event it was.
@@ -99,8 +102,6 @@ pub(super) struct Memory {
 pub(crate) struct Observer {
     dialect: &'static Dialect,
     extractor: Extractor,
-    /// What a response is taken for before its first byte.
-    starts_as: List,
     list: List,
     marker: Marker,
     observed: Observed,
@@ -108,31 +109,13 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// For OpenAI's chat completions and what is compatible with them.
-    #[inline(always)]
-    pub(crate) fn openai_chat() -> Self {
-        Self::new(&chat_usage::DIALECT)
-    }
-
     /// For what is written in this dialect.
     #[inline(always)]
     pub(super) fn new(dialect: &'static Dialect) -> Self {
-        Self::starting_as(List::Single, dialect)
-    }
-
-    /// For what is written in this dialect and may come as an array of parts.
-    #[inline(always)]
-    pub(super) fn of_parts(dialect: &'static Dialect) -> Self {
-        Self::starting_as(List::Unknown, dialect)
-    }
-
-    #[inline(always)]
-    fn starting_as(list: List, dialect: &'static Dialect) -> Self {
         Self {
             dialect,
             extractor: Extractor::new(dialect.wanted),
-            starts_as: list,
-            list,
+            list: dialect.starts_as,
             marker: Marker::default(),
             observed: Observed::default(),
             memory: Memory::default(),
@@ -195,6 +178,12 @@ impl Observer {
         kind
     }
 
+    /// For OpenAI's chat completions.
+    #[cfg(test)]
+    pub(crate) fn openai_chat() -> Self {
+        Self::new(&super::openai::chat_usage::DIALECT)
+    }
+
     /// How many bytes are kept of what passes.
     #[cfg(test)]
     pub(crate) fn kept_len(&self) -> usize {
@@ -207,7 +196,7 @@ impl Observer {
 
     fn start_anew(&mut self) {
         self.extractor.reset();
-        self.list = self.starts_as;
+        self.list = self.dialect.starts_as;
         self.marker = Marker::default();
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::provider::observe::Observer;
 
 fn observed(document: &str) -> Observed {
-    let mut observer = Observer::of_parts(&DIALECT);
+    let mut observer = Observer::new(&DIALECT);
     observer.feed(document.as_bytes());
     observer.end_document();
     observer.observed().clone()
@@ -17,7 +17,7 @@ fn usage(usage: &str) -> Option<Usage> {
 
 /// What is known after each event.
 fn streamed(events: &[&str]) -> Vec<Observed> {
-    let mut observer = Observer::of_parts(&DIALECT);
+    let mut observer = Observer::new(&DIALECT);
     let after = |event: &&str| {
         observer.feed(event.as_bytes());
         observer.end_event();
@@ -30,7 +30,7 @@ fn streamed(events: &[&str]) -> Vec<Observed> {
 fn listed(array: &str) -> Observed {
     let read = |split: usize| {
         let (head, tail) = array.as_bytes().split_at(split);
-        let mut observer = Observer::of_parts(&DIALECT);
+        let mut observer = Observer::new(&DIALECT);
         observer.feed(head);
         observer.feed(tail);
         observer.end_document();
@@ -158,7 +158,7 @@ fn an_array_of_chunks_is_read_as_the_events_are() {
 
 #[test]
 fn a_chunk_of_an_array_tells_at_once() {
-    let mut observer = Observer::of_parts(&DIALECT);
+    let mut observer = Observer::new(&DIALECT);
     observer.feed(b"[");
     assert_eq!(observer.observed().usage, None);
     observer.feed(FIRST.as_bytes());

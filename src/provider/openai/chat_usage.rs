@@ -9,6 +9,7 @@ use crate::{
     extract::{Extractor, Found, Path, Wanted},
     provider::{
         counts::counts,
+        list::List,
         observe::{Dialect, EventKind, Memory, Observed},
     },
     usage::Usage,
@@ -16,7 +17,7 @@ use crate::{
 
 /// Of chat completions, and of text completions.
 pub(in crate::provider) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, end_marker: b"[DONE]", read };
+    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"[DONE]", read };
 
 const USAGE: usize = 0;
 const CHOICES: usize = 1;
@@ -62,7 +63,7 @@ fn tell(usage: Found<'_>, observed: &mut Observed) {
     match usage {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match counts(raw, &COUNTS) {
+        Found::Value(raw) => match &counts(raw, &COUNTS) {
             // a prompt is never empty: some hosts send zeros until they know
             Some([Some(0), Some(0), None | Some(0), ..]) => {}
             told => observed.tell_usage(told.as_ref().and_then(usage_of)),

@@ -5,6 +5,7 @@ use crate::{
     extract::{Extractor, Found, Path, Wanted},
     provider::{
         counts::counts,
+        list::List,
         observe::{Dialect, EventKind, Memory, Observed},
     },
     usage::Usage,
@@ -12,7 +13,7 @@ use crate::{
 
 /// Of embeddings, which are never streamed.
 pub(in crate::provider) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, end_marker: b"", read };
+    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"", read };
 
 const USAGE: usize = 0;
 const MODEL: usize = 1;

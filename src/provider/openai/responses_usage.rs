@@ -9,6 +9,7 @@ use crate::{
     extract::{Extractor, Found, Path, Wanted},
     provider::{
         counts::counts,
+        list::List,
         observe::{Dialect, EventKind, Memory, Observed},
     },
     usage::Usage,
@@ -16,7 +17,7 @@ use crate::{
 
 /// Of responses. Some hosts end their streams as those of chats end.
 pub(in crate::provider) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, end_marker: b"[DONE]", read };
+    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"[DONE]", read };
 
 const USAGE: usize = 0;
 const MODEL: usize = 1;

@@ -119,8 +119,10 @@ impl Facts {
 
         let mut call = Call::new(endpoint.provider.clone(), Operation::Chat, model)
             .with_streaming(self.stream)
-            .with_choices(self.choices.unwrap_or(1))
-            .with_fallback_models(std::mem::take(&mut self.fallbacks));
+            .with_choices(self.choices.unwrap_or(1));
+        if !self.fallbacks.is_empty() {
+            call = call.with_fallback_models(std::mem::take(&mut self.fallbacks));
+        }
         if let Some(most) = most {
             call = call.with_max_output_tokens(most.saturating_add(self.predicted));
         }
