@@ -342,7 +342,10 @@ fn is_space(byte: u8) -> bool {
 #[inline(always)]
 fn quote_or_escape(bytes: &[u8], from: usize) -> Option<usize> {
     let near = blocks::find_near(bytes, from, |block| are(block, b'"') | are(block, b'\\'));
-    near.or_else(|| memchr2(b'"', b'\\', &bytes[from..]).map(|at| from + at))
+    match near {
+        Ok(at) => Some(at),
+        Err(from) => memchr2(b'"', b'\\', &bytes[from..]).map(|at| from + at),
+    }
 }
 
 /// Marks what matters outside of strings: quotes, braces and brackets.

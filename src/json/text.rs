@@ -87,8 +87,8 @@ pub(super) type Fault = (&'static str, usize);
 #[inline(always)] // as far as keys and short values go
 pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     match blocks::find_near(bytes, from, special) {
-        Some(at) if bytes.get(at) == Some(&b'"') => Ok((at, 0)),
-        _ => end_of_long(bytes, from),
+        Ok(at) if bytes.get(at) == Some(&b'"') => Ok((at, 0)),
+        Ok(at) | Err(at) => end_of_long(bytes, at),
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
 fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);
     loop {
-        at = blocks::find(bytes, at, special);
+        at = blocks::find_far(bytes, at, special);
         match bytes.get(at) {
             Some(b'"') => return Ok((at, shrinks)),
             Some(b'\\') => {
@@ -158,8 +158,9 @@ fn hex(bytes: &[u8], at: usize) -> Result<u32, Fault> {
 /// Marks the bytes that cannot simply stand in a string.
 #[inline(always)]
 fn special(block: Block) -> Block {
-    let last_control = Block::splat(0x1F);
-    are(block, b'"') | are(block, b'\\') | block.max(last_control).simd_eq(last_control)
+    // A quote is two places behind the last control character; by this bit it is next to it.
+    let (last, others) = (Block::splat(b'"' ^ 2), block ^ Block::splat(2));
+    others.max(last).simd_eq(last) | are(block, b'\\')
 }
 
 #[cfg(test)]
@@ -176,6 +177,14 @@ mod tests {
                     Err((_, at)) => assert!(!found && at == len, "{len} {stop:?}"),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_string_ends_at_every_byte_that_cannot_stand_in_it() {
+        for byte in 0..=u8::MAX {
+            let cannot_stand = byte < 0x20 || byte == b'"' || byte == b'\\';
+            assert_eq!(blocks::find(&[byte; 16], 0, special) == 0, cannot_stand, "{byte}");
         }
     }
 
