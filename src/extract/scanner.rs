@@ -287,8 +287,19 @@ impl Extractor {
     }
 
     /// Reads on in a string, up to and with its closing quote.
-    #[inline]
+    #[inline(always)] // as far as keys and short values go
     fn string(&mut self, rest: &[u8]) -> usize {
+        match quote_or_escape_near(rest, 0) {
+            Ok(at) if rest[at] == b'"' && !self.escaped => {
+                self.in_string = false;
+                at + 1
+            }
+            _ => self.long_string(rest),
+        }
+    }
+
+    #[inline(never)]
+    fn long_string(&mut self, rest: &[u8]) -> usize {
         let mut at = 0;
         loop {
             if self.escaped {
@@ -341,11 +352,16 @@ fn is_space(byte: u8) -> bool {
 /// Where the next quote or backslash is. Most strings are short, the others long.
 #[inline(always)]
 fn quote_or_escape(bytes: &[u8], from: usize) -> Option<usize> {
-    let near = blocks::find_near(bytes, from, |block| are(block, b'"') | are(block, b'\\'));
-    match near {
+    match quote_or_escape_near(bytes, from) {
         Ok(at) => Some(at),
         Err(from) => memchr2(b'"', b'\\', &bytes[from..]).map(|at| from + at),
     }
+}
+
+/// The same if it is near, else how far there is none.
+#[inline(always)]
+fn quote_or_escape_near(bytes: &[u8], from: usize) -> Result<usize, usize> {
+    blocks::find_near(bytes, from, |block| are(block, b'"') | are(block, b'\\'))
 }
 
 /// Marks what matters outside of strings: quotes, braces and brackets.

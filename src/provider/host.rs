@@ -19,8 +19,12 @@ impl<'a> Host<'a> {
             Some(authority) => authority.as_str(),
             None => headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
         };
-        // What stands before an `@` is a name and a password.
-        Self::parse(split_last(authority, b'@').map_or(authority, |(_, host)| host))
+        // Most often a name and nothing else.
+        match authority.bytes().rev().any(|byte| matches!(byte, b'@' | b':')) {
+            false => Self { name: authority.trim_end_matches('.'), port: None },
+            // What stands before an `@` is a name and a password.
+            true => Self::parse(split_last(authority, b'@').map_or(authority, |(_, host)| host)),
+        }
     }
 
     /// A host as it is written, as `localhost:11434` or `[::1]`.
