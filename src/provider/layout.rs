@@ -52,11 +52,26 @@ pub(crate) struct Edits<'a> {
     pub(crate) max_output_tokens: Option<u64>,
 }
 
+impl Edits<'_> {
+    fn are_none(&self) -> bool {
+        self.model.is_none() && !self.include_usage && self.max_output_tokens.is_none()
+    }
+}
+
 /// The body with the edits in it and every other byte as it was; `None` if that is
 /// the same body. Allocates once, for exactly the new length.
 ///
 /// The layout must be that of this body.
+#[inline]
 pub(crate) fn prepare(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Option<Bytes> {
+    // So nearly every call.
+    if edits.are_none() {
+        return None;
+    }
+    write(body, layout, edits)
+}
+
+fn write(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Option<Bytes> {
     let model = edits.model.map(escaped);
     let usage = edits.include_usage.then(SmolStr::default);
     let output = edits.max_output_tokens.map(|tokens| tokens.to_smolstr());
