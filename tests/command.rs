@@ -13,12 +13,17 @@ use spent::{Scratch, edit, filled};
 
 fn command(db: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driftlock"));
-    command.env_remove("COLUMNS").env("DRIFTLOCK_DB", db).args(["--workspace", "prod"]);
+    command.env_remove("COLUMNS").env("DRIFTLOCK_DB", db);
     command
 }
 
+/// Runs it for `prod`, unless it is about the whole file.
 fn run(db: &Path, args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command(db).args(args).output().unwrap();
+    let mut command = command(db);
+    if !["backup", "check", "prune"].contains(&args[0]) {
+        command.args(["--workspace", "prod"]);
+    }
+    let Output { status, stdout, stderr } = command.args(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -199,6 +204,34 @@ fn old_calls_are_pruned_and_the_sums_stay() {
 }
 
 #[test]
+fn what_is_done_to_the_whole_file_is_not_done_to_a_workspace() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    for args in [&["check"][..], &["prune", "--before", "2200-03-13"], &["backup", "copy.db"]] {
+        let (code, stdout, error) = run(&db, &[args, &["--workspace", "prod"]].concat());
+        assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}");
+        assert!(error.contains("the whole file, all its workspaces"), "{error}");
+    }
+    assert_eq!(said(&db, &["export"]).lines().count(), 1 + 27);
+}
+
+#[test]
+fn a_backup_is_a_file_of_its_own_and_never_written_over_another() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    let copy = scratch.file("copy.db");
+    let name = copy.to_str().unwrap();
+    let told = said(&db, &["backup", name]);
+    assert!(told.starts_with(&format!("{name} has all that was in the file")), "{told}");
+    assert!(said(&copy, &["check"]).starts_with("everything adds up: 28 calls"));
+    assert_eq!(said(&copy, &["export"]), said(&db, &["export"]));
+    let (code, _, error) = run(&db, &["backup", name]);
+    assert_eq!(code, 1);
+    assert!(error.contains("copy.db: File exists"), "{error}");
+    said(&copy, &["seed", "workspace", "1"]);
+}
+
+#[test]
 fn a_check_that_fails_says_what_and_by_how_much() {
     let scratch = Scratch::new();
     let db = filled(&scratch);
@@ -221,7 +254,7 @@ fn an_invoice_is_read_from_a_file_or_from_standard_input() {
     assert!(text.ends_with("recorded $0.01545, billed $0.02, difference +0.00455\n"), "{text}");
 
     let mut child = command(&db)
-        .args(["reconcile", "-", "--json"])
+        .args(["--workspace", "prod", "reconcile", "-", "--json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -292,6 +292,32 @@ fn a_check_finds_what_does_not_add_up() {
 }
 
 #[test]
+fn a_backup_is_made_while_the_store_writes_and_opens_as_a_store() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap();
+    let store = driftlock::store::SqliteStore::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(spent::fill(&path));
+    let copy = scratch.file("copy.db");
+    let bytes = report.backup(&copy).unwrap();
+    assert_eq!(bytes, std::fs::metadata(&copy).unwrap().len());
+    drop(driftlock::store::SqliteStore::open(&copy).unwrap());
+    let copied = Report::open(&copy).unwrap();
+    assert!(copied.check().unwrap().is_sound());
+    assert_eq!(copied.budgets(100).unwrap(), report.budgets(100).unwrap());
+    assert_eq!(copied.calls(Span::all()).unwrap().count(), 28 + 28);
+    drop(store);
+
+    assert!(matches!(report.backup(&copy), Err(ReportError::Write(_))));
+    assert!(matches!(report.backup(scratch.file("no/such.db")), Err(ReportError::Write(_))));
+    let half = scratch.file("half.db");
+    edit(&path, "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'call'");
+    Report::open(&path).unwrap().backup(&half).unwrap_err();
+    assert!(!half.exists());
+}
+
+#[test]
 fn what_was_adjusted_and_pruned_still_adds_up() {
     let scratch = Scratch::new();
     let path = filled(&scratch);

@@ -14,6 +14,7 @@
 //! | denials by rule | [`denials`](Report::denials) |
 //! | what is left, and until when | [`budgets`](Report::budgets), [`forecast`](Report::forecast) |
 //! | calls, one by one | [`recent`](Report::recent), [`calls`](Report::calls), [`export`](Report::export) |
+//! | a copy to keep | [`backup`](Report::backup) |
 //! | whether it adds up | [`check`](Report::check), [`reconcile`](Report::reconcile) |
 //!
 //! Everything they return is `Serialize`. Money is [`Usd`](crate::Usd), as text in JSON.
@@ -54,6 +55,7 @@
 //! ```
 
 mod audit;
+mod backup;
 mod budgets;
 mod by_label;
 mod check;

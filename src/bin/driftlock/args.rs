@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// JSON for programs instead of tables
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Only this workspace, where the file has several
+    /// Only this workspace, where the file has several; not for backup, check and prune
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) workspace: Option<String>,
     #[command(subcommand)]
@@ -142,20 +142,35 @@ pub(crate) enum Command {
         #[arg(long, default_value = "opening balance", value_name = "TEXT")]
         reason: String,
     },
-    /// Adds everything up again: counters, days, and the file itself
+    /// Adds everything up again, of all workspaces: counters, days, and the file itself
     Check,
+    /// Copies the file as it is now, also while the service runs
+    ///
+    /// A copy of the .db file alone lacks what is still in its -wal. Services that
+    /// are to go on from a copy open it as they would open the original.
+    Backup {
+        /// Where to; no such file may be there
+        file: PathBuf,
+    },
     /// Compares what was recorded with an invoice, by day and model
     Reconcile {
         /// A CSV file with columns `day` or `date`; `cost`, `amount`, `usd`, `billed` or
         /// `amount_usd`; and, if there is one, `model`. `-` reads standard input
         invoice: PathBuf,
     },
-    /// Deletes old calls from the ledger; counters and sums by day stay
+    /// Deletes old calls of all workspaces from the ledger; counters and sums by day stay
     Prune {
         /// Calls decided before this date, 00:00 UTC, or time
         #[arg(long, value_name = "DATE", value_parser = moment)]
         before: Timestamp,
     },
+}
+
+impl Command {
+    /// Whether it is about the file, whatever workspaces are in it.
+    pub(crate) fn is_of_the_file(&self) -> bool {
+        matches!(self, Self::Backup { .. } | Self::Check | Self::Prune { .. })
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -50,6 +50,10 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         let message = "which file? say --db FILE, or set DRIFTLOCK_DB";
         return Err(Failure::Usage(message.into()));
     };
+    if args.workspace.is_some() && args.command.is_of_the_file() {
+        let message = "this is done to the whole file, all its workspaces: leave --workspace out";
+        return Err(Failure::Usage(message.into()));
+    }
     let report = Report::open(path)?;
     let report = match &args.workspace {
         Some(name) => report.workspace(name)?,
@@ -77,6 +81,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Seed { key, amount, new, reason } => {
             change::seed(&report, key, amount, *new, reason, &mut to)?;
         }
+        Command::Backup { file } => show::backup(&report, file, &mut to)?,
         Command::Prune { before } => change::prune(&report, *before, &mut to)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -254,6 +254,21 @@ pub(crate) fn check(report: &Report, to: &mut To<'_>) -> Result<ExitCode, Failur
     Ok(code)
 }
 
+#[derive(Serialize)]
+struct BackedUp<'a> {
+    file: &'a Path,
+    bytes: u64,
+}
+
+pub(crate) fn backup(report: &Report, file: &Path, to: &mut To<'_>) -> Result<(), Failure> {
+    let bytes = report.backup(file)?;
+    if to.is_json {
+        return to.json(&BackedUp { file, bytes });
+    }
+    let size = grouped(bytes.into());
+    to.line(format_args!("{} has all that was in the file, {size} bytes", file.display()))
+}
+
 pub(crate) fn reconcile(report: &Report, path: &Path, to: &mut To<'_>) -> Result<(), Failure> {
     let named =
         |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", path.display()));
