@@ -201,6 +201,9 @@ fn old_calls_are_pruned_and_the_sums_stay() {
     assert_eq!(json(&db, &["stats"]), before);
     assert_eq!(said(&db, &["export"]).lines().count(), 1 + 15);
     assert_eq!(json(&db, &["check"])["mismatches"], Value::Array(Vec::new()));
+    let text = said(&db, &["check"]);
+    let told = "12 calls pruned: days before 2200-03-14 could not be compared\n";
+    assert!(text.starts_with("everything adds up: 16 calls, ") && text.ends_with(told), "{text}");
 }
 
 #[test]
@@ -249,9 +252,30 @@ fn an_invoice_is_read_from_a_file_or_from_standard_input() {
     let invoice = scratch.file("invoice.csv");
     std::fs::write(&invoice, "date,model,amount\n2200-03-11,gpt-4o-2024-08-06,0.02\n").unwrap();
     let text = said(&db, &["reconcile", invoice.to_str().unwrap()]);
-    assert_eq!(row(&text, "gpt-4o")[2..], ["$0.0150", "$0.02", "+0.005"]);
+    assert_eq!(row(&text, "gpt-4o")[2..], ["$0.0150", "$0.02", "+$0.0050"]);
     assert_eq!(row(&text, "gpt-4o-mini")[3], "missing");
-    assert!(text.ends_with("recorded $0.01545, billed $0.02, difference +0.00455\n"), "{text}");
+    let total = "recorded $0.0155, billed $0.02, difference +$0.0046 (+29.45%)\n";
+    assert!(text.ends_with(total), "{text}");
+    for (tolerance, code) in [("29.46%", 0), ("29%", 1), ("0.005", 0), ("$0.004", 1)] {
+        let args = ["reconcile", invoice.to_str().unwrap(), "--tolerance", tolerance];
+        let (exit, text, error) = run(&db, &args);
+        assert_eq!((exit, error.as_str()), (code, ""), "{tolerance}");
+        assert_eq!(text.ends_with("more than --tolerance allows\n"), code == 1);
+    }
+    std::fs::write(&invoice, "when\twhat\tnet\n2200-03\tgpt-4o\t0.09 USD\n").unwrap();
+    let text = said(
+        &db,
+        &[
+            &["reconcile", invoice.to_str().unwrap(), "--provider", "openai"][..],
+            &["--day-column", "when", "--model-column", "what", "--cost-column", "net"],
+        ]
+        .concat(),
+    );
+    assert_eq!(row(&text, "gpt-4o"), ["2200-03", "gpt-4o", "$0.09", "$0.09", "$0.00"]);
+    let args = ["reconcile", invoice.to_str().unwrap(), "--day-column", "day"];
+    let (code, _, error) = run(&db, &args);
+    assert_eq!(code, 1);
+    assert!(error.contains("no column `day` among: when, what, net"), "{error}");
 
     let mut child = command(&db)
         .args(["--workspace", "prod", "reconcile", "-", "--json"])

@@ -51,6 +51,20 @@ impl Day {
         Self(self.0.saturating_sub(days))
     }
 
+    /// The day after it, which after the last has no time.
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The first day of the month after that of this one.
+    pub(super) fn next_month(self) -> Self {
+        // The next first is within the 31 days after any day.
+        let next = (1..=31).map(|days| Self(self.0 + days));
+        next.into_iter()
+            .find(|day| day.to_string().ends_with("-01"))
+            .map_or(Self::MAX, |day| day.min(Self::MAX))
+    }
+
     /// Every day from this one to `last`, both included.
     pub(super) fn to(self, last: Self) -> impl ExactSizeIterator<Item = Self> {
         (self.0..self.0.max(last.0 + 1)).map(Self)

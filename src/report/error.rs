@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::Key;
+use super::{Day, Key};
 use crate::error::BoxError;
 
 /// A report could not be made.
@@ -80,6 +80,18 @@ pub enum ReportError {
         /// Some of those that are known, those alike first.
         known: Vec<String>,
     },
+    /// No call of these days went to this provider, but some to others.
+    UnknownProvider {
+        /// What was asked for.
+        provider: String,
+        /// Those that calls went to.
+        known: Vec<String>,
+    },
+    /// Some of the calls that are to be looked at were pruned from the ledger.
+    Pruned {
+        /// The first day of which none was.
+        complete_from: Day,
+    },
     /// SQLite may not make the two files it needs beside this one.
     NoPlace {
         /// The file.
@@ -151,6 +163,15 @@ impl fmt::Display for ReportError {
             Self::UnknownScope { key, known } => {
                 write!(f, "nobody is known as `{key}`; known are {}", listed(known))
             }
+            Self::UnknownProvider { provider, known } => write!(
+                f,
+                "no call of these days went to the provider `{provider}`, but to {}",
+                listed(known)
+            ),
+            Self::Pruned { complete_from } => write!(
+                f,
+                "calls were pruned from the ledger, which is complete from {complete_from} on"
+            ),
             Self::NoPlace { path } => write!(
                 f,
                 "{} can only be read where files may be made beside it: ask as the user that the \

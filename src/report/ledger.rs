@@ -1,6 +1,6 @@
 //! The ledger: every call, one by one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use rusqlite::{Connection, OptionalExtension, Row, types::FromSql};
 use serde::Serialize;
@@ -19,7 +19,8 @@ pub struct Recorded {
     /// When it was decided.
     pub at: Timestamp,
     /// `open` while it is in flight, `expired` if nothing was heard of it by its deadline,
-    /// `denied`, or how it settled, as in [`SettledHow`](crate::SettledHow).
+    /// `denied`, `unmetered` if it was sent while the file did not answer, or how it
+    /// settled, as in [`SettledHow`](crate::SettledHow).
     pub outcome: String,
     /// The policy's workspace.
     pub workspace: Option<String>,
@@ -148,14 +149,12 @@ impl Report {
     /// # Errors
     /// [`ReportError`] if the file cannot be read, here and for each call.
     pub fn calls(&self, span: Span) -> Result<Calls<'_>, ReportError> {
-        let (first, end) = self.look(|db| {
+        let ids = self.look(|db| {
             let (start, end) = span.bounds(self.time(db)?);
-            // What is decided from now on is left out, or it might never end.
-            let last = "SELECT ifnull(max(id), 0) FROM call";
-            let last: i64 = db.query_row(last, [], |row| row.get(0))?;
-            Ok((first_at(db, start)?, first_at(db, end)?.unwrap_or(last.saturating_add(1))))
+            numbers(db, start, end)
         })?;
-        Ok(Calls { report: self, next: first, end, page: Vec::new().into_iter() })
+        let next = (!ids.is_empty()).then_some(ids.start);
+        Ok(Calls { report: self, next, end: ids.end, page: Vec::new().into_iter() })
     }
 }
 
@@ -204,6 +203,19 @@ impl Iterator for Calls<'_> {
         }
         self.page.next().map(Ok)
     }
+}
+
+/// The numbers of the calls from one moment to before another, as far as there are now.
+pub(super) fn numbers(
+    db: &Connection,
+    start: Timestamp,
+    end: Timestamp,
+) -> rusqlite::Result<Range<i64>> {
+    // What is decided from now on is left out, or it might never end.
+    let last = "SELECT ifnull(max(id), 0) FROM call";
+    let after: i64 =
+        db.query_row(last, [], |row| row.get(0)).map(|last: i64| last.saturating_add(1))?;
+    Ok(first_at(db, start)?.unwrap_or(after)..first_at(db, end)?.unwrap_or(after))
 }
 
 /// The number of the first call at or after a moment. Numbers ascend with time, so it is

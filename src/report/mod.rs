@@ -15,7 +15,7 @@
 //! | what is left, and until when | [`budgets`](Report::budgets), [`forecast`](Report::forecast) |
 //! | calls, one by one | [`recent`](Report::recent), [`calls`](Report::calls), [`export`](Report::export) |
 //! | a copy to keep | [`backup`](Report::backup) |
-//! | whether it adds up | [`check`](Report::check), [`reconcile`](Report::reconcile) |
+//! | whether it adds up | [`check`](Report::check), [`reconcile`](Report::reconcile), [`reconcile_provider`](Report::reconcile_provider) |
 //!
 //! Everything they return is `Serialize`. Money is [`Usd`](crate::Usd), as text in JSON.
 //!
@@ -56,9 +56,12 @@
 
 mod audit;
 mod backup;
+mod billed;
 mod budgets;
 mod by_label;
+mod charged;
 mod check;
+mod columns;
 mod counted;
 mod day;
 mod denials;
@@ -70,17 +73,22 @@ mod held;
 mod invoice;
 mod key;
 mod ledger;
+mod pruned;
 mod reconcile;
 #[allow(clippy::module_inception)] // the room is named after its main word
 mod report;
 mod rollup;
+mod signed;
 mod span;
 mod spend;
 mod spent;
+mod tolerance;
 
+pub use billed::Billed;
 pub use budgets::Budget;
 pub use by_label::LabelSpend;
 pub use check::{Check, Mismatch};
+pub use columns::InvoiceColumns;
 pub use day::Day;
 pub use denials::Denials;
 pub use error::ReportError;
@@ -89,8 +97,10 @@ pub use forecast::{Forecast, Outlook};
 pub use invoice::{Invoice, InvoiceError};
 pub use key::{Key, KeyError};
 pub use ledger::{Calls, Recorded};
-pub use reconcile::{Difference, Reconciled, Reconciliation};
+pub use reconcile::{Reconciled, Reconciliation};
 pub use report::Report;
+pub use signed::SignedUsd;
 pub use span::{Span, SpanError};
 pub use spend::{DaySpend, ModelSpend, Totals};
 pub use spent::Spent;
+pub use tolerance::{Tolerance, ToleranceError};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use driftlock::{
     Timestamp,
-    report::{Day, Format, Key, Span},
+    report::{Day, Format, Key, Span, Tolerance},
 };
 
 const EXAMPLES: &str = "\
@@ -152,12 +152,8 @@ pub(crate) enum Command {
         /// Where to; no such file may be there
         file: PathBuf,
     },
-    /// Compares what was recorded with an invoice, by day and model
-    Reconcile {
-        /// A CSV file with columns `day` or `date`; `cost`, `amount`, `usd`, `billed` or
-        /// `amount_usd`; and, if there is one, `model`. `-` reads standard input
-        invoice: PathBuf,
-    },
+    /// Compares what was recorded with an invoice, by day or month and model
+    Reconcile(Reconcile),
     /// Deletes old calls of all workspaces from the ledger; counters and sums by day stay
     Prune {
         /// Calls decided before this date, 00:00 UTC, or time
@@ -171,6 +167,30 @@ impl Command {
     pub(crate) fn is_of_the_file(&self) -> bool {
         matches!(self, Self::Backup { .. } | Self::Check | Self::Prune { .. })
     }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reconcile {
+    /// A CSV file with a line of names, as by hand, or as OpenAI's and Anthropic's consoles
+    /// export costs; separated by commas, semicolons or tabs; `-` reads standard input
+    pub(crate) invoice: PathBuf,
+    /// Only what was recorded of this provider, like openai; slower, for it reads every call
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Exit code 1 if the difference in all is larger: 1% of what was recorded, or 5.00 dollars
+    #[arg(long, value_name = "SHARE|AMOUNT")]
+    pub(crate) tolerance: Option<Tolerance>,
+    /// The column of days (2026-11-22, a time, unix seconds) or months (2026-11), if not day,
+    /// date, usage_date_utc, start_time_iso or start_time
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) day_column: Option<String>,
+    /// The column of models, if not model or line_item
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) model_column: Option<String>,
+    /// The column of dollars, if not cost, amount, usd, billed, amount_usd, cost_usd or
+    /// amount_value
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) cost_column: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

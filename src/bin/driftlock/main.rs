@@ -10,6 +10,7 @@ mod bars;
 mod change;
 mod failure;
 mod print;
+mod prove;
 mod show;
 mod table;
 
@@ -72,8 +73,8 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Export { since, until, format } => {
             show::export(&report, *since, *until, *format, &mut to)?;
         }
-        Command::Check => return show::check(&report, &mut to),
-        Command::Reconcile { invoice } => show::reconcile(&report, invoice, &mut to)?,
+        Command::Check => return prove::check(&report, &mut to),
+        Command::Reconcile(asked) => return prove::reconcile(&report, asked, &mut to),
         Command::Reset { key, reason } => change::reset(&report, key, reason, &mut to)?,
         Command::Raise { key, amount, until, new, reason } => {
             change::raise(&report, key, amount, *until, *new, reason, &mut to)?;
@@ -81,7 +82,7 @@ fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Seed { key, amount, new, reason } => {
             change::seed(&report, key, amount, *new, reason, &mut to)?;
         }
-        Command::Backup { file } => show::backup(&report, file, &mut to)?,
+        Command::Backup { file } => prove::backup(&report, file, &mut to)?,
         Command::Prune { before } => change::prune(&report, *before, &mut to)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use driftlock::{Amount, Timestamp, Usd};
+use comfy_table::Table;
+use driftlock::{Amount, Timestamp, Usd, report::SignedUsd};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -26,6 +27,10 @@ impl To<'_> {
         Ok(self.out.write_all(b"\n")?)
     }
 
+    pub(crate) fn table(&mut self, table: Table) -> Result<(), Failure> {
+        self.line(table)
+    }
+
     pub(crate) fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{line}")?)
     }
@@ -47,6 +52,22 @@ pub(crate) fn usd(usd: Usd) -> String {
         (4, _) => format!("${whole}.{part:04}"),
         _ => format!("${whole}.{part:02}"),
     }
+}
+
+/// As dollars are shown, with a minus where it is one, and with what stands for a plus.
+pub(crate) fn signed(money: SignedUsd, plus: &str) -> String {
+    let sign = match money.as_nanos().signum() {
+        1 => plus,
+        -1 => "-",
+        _ => "",
+    };
+    format!("{sign}{}", usd(money.abs()))
+}
+
+/// `1 call`, `2 calls`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {what}{s}", grouped(number.into()))
 }
 
 pub(crate) fn amount(amount: Amount) -> String {

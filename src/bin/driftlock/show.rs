@@ -1,17 +1,9 @@
 //! The commands that only read.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    process::ExitCode,
-};
-
 use driftlock::{
-    PriceBook, Timestamp,
+    Timestamp,
     report::{
-        Budget, DaySpend, Denials, Format, Invoice, Key, ModelSpend, Recorded, Report, Span, Spent,
-        Totals,
+        Budget, DaySpend, Denials, Format, Key, ModelSpend, Recorded, Report, Span, Spent, Totals,
     },
 };
 use serde::Serialize;
@@ -227,73 +219,4 @@ pub(crate) fn export(
     let span = until.map_or(since, |end| since.until(end));
     report.export(span, Format::from(format.unwrap_or(unsaid)), &mut *to.out)?;
     Ok(())
-}
-
-pub(crate) fn check(report: &Report, to: &mut To<'_>) -> Result<ExitCode, Failure> {
-    const MOST_LINES: usize = 50;
-    let check = report.check()?;
-    let code = if check.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    if to.is_json {
-        return to.json(&check).map(|()| code);
-    }
-    for fault in &check.faults {
-        to.line(format_args!("the file: {}", foreign(fault)))?;
-    }
-    for mismatch in check.mismatches.iter().take(MOST_LINES) {
-        let (of, number) = (foreign(&mismatch.of), mismatch.number);
-        let (kept, sum) = (mismatch.kept, mismatch.adds_up_to);
-        to.line(format_args!("{of}: {number} is {kept}, the ledger adds up to {sum}"))?;
-    }
-    if let Some(more @ 1..) = check.mismatches.len().checked_sub(MOST_LINES) {
-        to.line(format_args!("and {more} more; --json has them all"))?;
-    }
-    let verdict = if check.is_sound() { "everything adds up" } else { "it does not add up" };
-    let count = |number: u64| grouped(number.into());
-    let (calls, counters, days) = (count(check.calls), count(check.counters), count(check.days));
-    to.line(format_args!("{verdict}: {calls} calls, {counters} counters, {days} sums of days"))?;
-    Ok(code)
-}
-
-#[derive(Serialize)]
-struct BackedUp<'a> {
-    file: &'a Path,
-    bytes: u64,
-}
-
-pub(crate) fn backup(report: &Report, file: &Path, to: &mut To<'_>) -> Result<(), Failure> {
-    let bytes = report.backup(file)?;
-    if to.is_json {
-        return to.json(&BackedUp { file, bytes });
-    }
-    let size = grouped(bytes.into());
-    to.line(format_args!("{} has all that was in the file, {size} bytes", file.display()))
-}
-
-pub(crate) fn reconcile(report: &Report, path: &Path, to: &mut To<'_>) -> Result<(), Failure> {
-    let named =
-        |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", path.display()));
-    let csv: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(io::stdin().lock()),
-        _ => Box::new(File::open(path).map_err(|error| named(&error))?),
-    };
-    let invoice = Invoice::read(csv).map_err(|error| named(&error))?;
-    let compared = report.reconcile(&invoice, &PriceBook::bundled())?;
-    if to.is_json {
-        return to.json(&compared);
-    }
-    let rows = compared.rows.iter().map(|row| {
-        let or_missing = |cost: Option<_>| cost.map_or_else(|| "missing".into(), usd);
-        [
-            row.day.to_string(),
-            row.model.as_deref().map_or_else(|| "(all)".into(), foreign),
-            or_missing(row.recorded),
-            or_missing(row.billed),
-            row.difference.to_string(),
-        ]
-    });
-    to.line(table(["day (UTC)", "model", ">recorded", ">billed", ">billed - recorded"], rows))?;
-    to.line(format_args!(
-        "recorded {}, billed {}, difference {}",
-        compared.recorded, compared.billed, compared.difference
-    ))
 }
