@@ -509,7 +509,7 @@ fn what_is_no_file_of_a_store_is_refused_and_left_as_it_is() {
     let other = scratch.file("other.db");
     edit(&other, "CREATE TABLE call (id INTEGER)");
     foreign("other.db", &std::fs::read(&other).unwrap());
-    assert!(matches!(Report::open(std::env::temp_dir()), Err(ReportError::Unreadable(_))));
+    assert!(matches!(Report::open(std::env::temp_dir()), Err(ReportError::Directory { .. })));
 
     let path = filled(&scratch);
     edit(&path, "PRAGMA user_version = 99");

@@ -22,6 +22,11 @@ pub enum ReportError {
         /// Where none is.
         path: PathBuf,
     },
+    /// It is a directory.
+    Directory {
+        /// The path.
+        path: PathBuf,
+    },
     /// The file is not one of driftlock's.
     Foreign {
         /// The file.
@@ -134,6 +139,9 @@ impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { path } => write!(f, "there is no file {}", path.display()),
+            Self::Directory { path } => {
+                write!(f, "{} is a directory; name the file of the store in it", path.display())
+            }
             Self::Foreign { path } => {
                 write!(f, "{} is not a file that driftlock's SqliteStore wrote", path.display())
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use rusqlite::{Connection, OptionalExtension, Row, types::FromSql};
 use serde::Serialize;
 
-use super::{Report, ReportError, Span, error::nonsense};
+use super::{Filter, Report, ReportError, Span, error::nonsense};
 use crate::{clock::Timestamp, store::sqlite::words::from_sql, usd::Usd};
 
 /// One call, as it was written down. What nobody told is `None`.
@@ -66,13 +66,13 @@ pub struct Recorded {
     pub web_searches: Option<u64>,
 }
 
-const COLUMNS: &str = "id, at, outcome, workspace, provider, operation, requested_model, model, \
+pub(super) const COLUMNS: &str = "id, at, outcome, workspace, provider, operation, requested_model, model, \
     answered_model, labels, estimate, cost, rule, prices, input_tokens, cached_input_tokens, \
     cache_write_tokens, cache_write_1h_tokens, input_audio_tokens, cached_audio_tokens, \
     output_tokens, reasoning_tokens, output_audio_tokens, web_searches";
 
 impl Recorded {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let mut columns = Columns { row, next: 0 };
         Ok(Self {
             id: from_sql(columns.next()?),
@@ -130,14 +130,7 @@ impl Report {
     /// # Errors
     /// [`ReportError`] if the file cannot be read.
     pub fn recent(&self, most: usize) -> Result<Vec<Recorded>, ReportError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM call WHERE ?1 IS NULL OR workspace = ?1 ORDER BY id DESC LIMIT ?2"
-        );
-        self.look(|db| {
-            let mut statement = db.prepare_cached(&sql)?;
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            statement.query_map((self.only(), most), Recorded::read)?.collect()
-        })
+        self.recent_of(&Filter::new(), most)
     }
 
     /// Every call that was decided within a span, in the order of time, up to now.

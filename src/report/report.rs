@@ -47,6 +47,9 @@ impl Report {
         if !path.exists() {
             return Err(ReportError::Missing { path });
         }
+        if path.is_dir() {
+            return Err(ReportError::Directory { path });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&path, flags).map_err(ReportError::of)?;
         db.busy_timeout(PATIENCE).map_err(ReportError::of)?;

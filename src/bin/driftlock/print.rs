@@ -2,19 +2,37 @@
 
 use std::io::Write;
 
-use comfy_table::Table;
-use driftlock::{Amount, Timestamp, Usd, report::SignedUsd};
+use driftlock::{
+    Amount, Timestamp, Usd,
+    report::{Day, SignedUsd},
+};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, table::table};
 
 /// Standard output, for people or for programs.
 pub(crate) struct To<'a> {
     pub(crate) out: &'a mut dyn Write,
     pub(crate) is_json: bool,
+    /// Whether there are several workspaces to be told apart.
+    pub(crate) has_workspaces: bool,
 }
 
 impl To<'_> {
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        names: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Result<(), Failure> {
+        let table = table(names, rows, width());
+        self.line(table)
+    }
+
+    /// The name of a column that says nothing where there is one workspace.
+    pub(crate) fn workspace(&self) -> &'static str {
+        if self.has_workspaces { "workspace" } else { "" }
+    }
+
     /// One document of JSON.
     pub(crate) fn json(&mut self, document: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer_pretty(&mut *self.out, document)?;
@@ -27,13 +45,17 @@ impl To<'_> {
         Ok(self.out.write_all(b"\n")?)
     }
 
-    pub(crate) fn table(&mut self, table: Table) -> Result<(), Failure> {
-        self.line(table)
-    }
-
     pub(crate) fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{line}")?)
     }
+}
+
+/// How wide the terminal is; nothing is known of what is no terminal.
+pub(crate) fn width() -> Option<usize> {
+    // As a person says who wants another.
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let told = told.filter(|columns| *columns > 0);
+    told.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into()))
 }
 
 /// Dollars, rounded to the cent above a hundred, else to four decimals where they are more
@@ -95,6 +117,12 @@ pub(crate) fn time(time: Timestamp) -> String {
     let text = time.to_string();
     let second = text.split(['.', 'Z']).next().unwrap_or_default().replace('T', " ");
     format!("{second}Z")
+}
+
+/// A date where a day begins, else to the second.
+pub(crate) fn moment(moment: Timestamp) -> String {
+    let day = Day::of(moment);
+    if day.start() == moment { day.to_string() } else { time(moment) }
 }
 
 /// What somebody else wrote: of a length that fits, and without what a terminal obeys.
