@@ -4,7 +4,8 @@ mod spent;
 
 use driftlock::{
     PriceBook, Scope, Timestamp, Unit, Usd, Window, Zone,
-    report::{Day, Format, Invoice, Key, Report, ReportError, Span},
+    report::{Changed, ChangedBy, Day, Filter, Format, Invoice, Key, Report, ReportError, Span},
+    store::{Adjustment, SqliteStore, Store},
 };
 use spent::{NOW, Scratch, edit, filled};
 
@@ -138,21 +139,42 @@ fn budgets_say_what_is_left_and_when_they_reset() {
         assert_eq!(prod.budget(&budget.key).unwrap(), *budget);
     }
     assert_eq!(prod.budgets(2).unwrap(), budgets[..2]);
+    assert!(budgets.is_sorted_by_key(|budget| budget.key.unit == Unit::Calls), "money is first");
+    let of_teams = prod.budgets_by("team", 10).unwrap();
+    assert_eq!((of_teams.len(), &of_teams[0].key), (1, &team.key));
+    assert_eq!(prod.budgets_by("user_id", 10).unwrap().len(), 4);
+    let unknown = prod.budgets_by("plan", 10).unwrap_err();
+    assert!(unknown.to_string().ends_with("but by team, user"), "{unknown}");
 }
 
 #[test]
 fn a_key_that_nobody_knows_is_answered_with_what_is_known() {
     let scratch = Scratch::new();
-    let report = Report::open(filled(&scratch)).unwrap();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap();
     let month = |scope| Key::cost(scope, Window::month(Zone::UTC));
     let several = report.budget(&month(Scope::Workspace)).unwrap_err();
     assert!(matches!(several, ReportError::WhichWorkspace { .. }), "{several}");
     let prod = report.workspace("prod").unwrap();
     let nobody = prod.budget(&month(Scope::user("bo"))).unwrap_err();
-    assert!(nobody.to_string().contains("user=ann@example.com, user=bob"), "{nobody}");
+    assert!(nobody.to_string().contains("user=ann%40example.com, user=bob"), "{nobody}");
     let nothing = prod.budget(&"user=bob@week".parse().unwrap()).unwrap_err();
     let known = "team=…@day/Europe/Berlin, user=…, user=…@60s#calls, workspace";
     assert!(nothing.to_string().ends_with(known), "{nothing}");
+    edit(&path, "UPDATE scope SET value = 'bob@day' WHERE value = 'bob'");
+    for (text, meant) in [
+        ("user=bob@day", "user=bob%40day"),
+        ("user=bob@day#calls", "user=bob%40day#calls"),
+        ("team=bob@day", ""),
+        ("user=rob@day", ""),
+    ] {
+        let error = prod.budget(&text.parse().unwrap()).unwrap_err().to_string();
+        let told = format!("part of the value, it is `{meant}`");
+        assert_eq!(error.ends_with(&told), !meant.is_empty(), "{error}");
+    }
+    edit(&path, "UPDATE scope SET value = 'bob@60s#calls' WHERE value = 'bob@day'");
+    let error = prod.budget(&"user=bob@60s#calls".parse().unwrap()).unwrap_err().to_string();
+    assert!(error.ends_with("it is `user=bob%4060s%23calls`"), "{error}");
     let counter = prod.counter(&month(Scope::user("nobody yet"))).unwrap();
     assert_eq!((counter.workspace.as_str(), counter.unit), ("prod", Unit::Cost));
 }
@@ -209,6 +231,89 @@ fn the_ledger_is_told_from_a_time_on_and_in_its_order() {
     let mut recent = report.recent(3).unwrap();
     recent.reverse();
     assert_eq!(recent, all[all.len() - 3..]);
+}
+
+#[test]
+fn calls_are_found_by_their_labels_and_outcomes() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    edit(&path, "UPDATE call SET labels = NULL WHERE id = 1");
+    edit(&path, "UPDATE call SET labels = '{\"a\\\"b\":\"c\"}' WHERE id = 2");
+    let prod = Report::open(&path).unwrap().workspace("prod").unwrap();
+    let count = |filter: Filter| prod.recent_of(&filter, 100).unwrap().len();
+    assert_eq!(count(Filter::new()), 27);
+    assert_eq!(prod.recent_of(&Filter::new(), 5).unwrap(), prod.recent(5).unwrap());
+    assert_eq!(count(Filter::new().label("user", "ann@example.com")), 11);
+    assert_eq!(count(Filter::new().label("user_id", "bob")), 14);
+    assert_eq!(count(Filter::new().label("user", "bob").outcome("denied")), 6);
+    assert_eq!(count(Filter::new().label("user", "bob").label("team", "none")), 0);
+    assert_eq!(count(Filter::new().label("user", "(none)")), 2);
+    assert_eq!(count(Filter::new().label("a\"b", "c")), 1);
+    assert_eq!(count(Filter::new().label("user' OR 1=1 --", "c")), 0);
+    assert_eq!(count(Filter::new().outcome("expired")), 1);
+}
+
+#[test]
+fn outcomes_tell_how_certain_the_money_is() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap();
+    let expired = estimate_of_a_small_call(&report);
+    let prod = report.workspace("prod").unwrap();
+    let outcomes = prod.outcomes(Span::all()).unwrap();
+    let told: Vec<_> = outcomes.iter().map(|one| (one.outcome.as_str(), one.calls)).collect();
+    let rest = [("denied", 6), ("not_sent", 1), ("open", 1)];
+    assert_eq!((told[..2].to_vec(), &told[2..]), (vec![("actual", 18), ("expired", 1)], &rest[..]));
+    assert_eq!(outcomes[0].cost, nanos(6 * (2 * BIG + SMALL)));
+    assert_eq!(outcomes[1].cost, nanos(expired));
+    assert_eq!(outcomes[4].cost, Usd::ZERO);
+    assert!(outcomes[4].estimate > Usd::ZERO);
+    let a_day = Span::since(day("2200-03-11").start()).until(day("2200-03-12").start());
+    let calls = prod.outcomes(a_day).unwrap().iter().map(|one| one.calls).sum::<u64>();
+    assert_eq!(calls, 4);
+}
+
+#[test]
+fn what_was_changed_by_hand_is_told_with_its_reason() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap().workspace("prod").unwrap();
+    let bob: Key = "user=bob".parse().unwrap();
+    let pace: Key = "user=bob@60s#calls".parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(&path).unwrap();
+        let at = |second| {
+            let now = report.now().unwrap();
+            now.saturating_add(std::time::Duration::from_secs(second))
+        };
+        let key = report.counter(&bob).unwrap();
+        let until = "2200-03-20T00:00:00Z".parse().unwrap();
+        store.raise(&key, "bob", 5_000_000_000, until, "a launch", at(1)).await.unwrap();
+        store.reset(&key, "bob", "a gift", at(2)).await.unwrap();
+        let counter = store.counter(&report.counter(&pace).unwrap());
+        let (delta, reason) = (3, "by other means");
+        let change = Adjustment { counter, value: "bob", delta, reason, at: at(3) };
+        store.adjust(change).await.unwrap();
+    });
+    let changes = report.changes(10).unwrap();
+    let told: Vec<_> =
+        changes.iter().map(|one| (one.key.to_string(), one.what, one.reason.as_str())).collect();
+    let expected = [
+        ("user=bob@60s#calls".into(), Changed::Adjusted, "by other means"),
+        ("user=bob".into(), Changed::Adjusted, "a gift"),
+        ("user=bob".into(), Changed::Raised, "a launch"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((changes[0].amount, changes[0].until), (ChangedBy::Calls(3), None));
+    assert!(matches!(changes[1].amount, ChangedBy::Cost(usd) if usd.as_nanos() < 0));
+    assert_eq!(changes[1].until.unwrap().to_string(), "2200-04-01T00:00:00Z");
+    let json = serde_json::to_value(&changes[2]).unwrap();
+    assert_eq!((&json["amount"], &json["what"]), (&"5.00".into(), &"raised".into()));
+    assert_eq!(json["until"], "2200-03-20T00:00:00Z");
+    assert_eq!(report.changes(1).unwrap(), changes[..1]);
+    let test = Report::open(&path).unwrap().workspace("test").unwrap();
+    assert!(test.changes(10).unwrap().is_empty());
 }
 
 #[test]
@@ -296,13 +401,13 @@ fn a_backup_is_made_while_the_store_writes_and_opens_as_a_store() {
     let scratch = Scratch::new();
     let path = filled(&scratch);
     let report = Report::open(&path).unwrap();
-    let store = driftlock::store::SqliteStore::open(&path).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(spent::fill(&path));
     let copy = scratch.file("copy.db");
     let bytes = report.backup(&copy).unwrap();
     assert_eq!(bytes, std::fs::metadata(&copy).unwrap().len());
-    drop(driftlock::store::SqliteStore::open(&copy).unwrap());
+    drop(SqliteStore::open(&copy).unwrap());
     let copied = Report::open(&copy).unwrap();
     assert!(copied.check().unwrap().is_sound());
     assert_eq!(copied.budgets(100).unwrap(), report.budgets(100).unwrap());
@@ -325,11 +430,11 @@ fn what_was_adjusted_and_pruned_still_adds_up() {
     let scratch = Scratch::new();
     let path = filled(&scratch);
     let report = Report::open(&path).unwrap().workspace("prod").unwrap();
-    let key: Key = "user=ann@example.com".parse().unwrap();
+    let key: Key = "user=ann%40example.com".parse().unwrap();
     let counter = report.counter(&key).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let store = driftlock::store::SqliteStore::open(&path).unwrap();
+        let store = SqliteStore::open(&path).unwrap();
         let at = report.now().unwrap();
         store.reset(&counter, key.value(), "test", at).await.unwrap();
         let before: Timestamp = "2200-03-13T00:00:00Z".parse().unwrap();
@@ -436,7 +541,7 @@ fn invoices_are_read_as_consoles_export_them() {
 
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let store = driftlock::store::SqliteStore::open(&path).unwrap();
+        let store = SqliteStore::open(&path).unwrap();
         store.prune("2200-03-12T00:00:00Z".parse().unwrap()).await.unwrap();
     });
     assert_eq!(prod.reconcile(&month, &book).unwrap().recorded, all);
@@ -573,7 +678,7 @@ fn a_report_is_read_while_the_store_writes() {
 fn reports_of_a_file_in_which_nothing_happened_are_empty() {
     let scratch = Scratch::new();
     let path = scratch.file("driftlock.db");
-    drop(driftlock::store::SqliteStore::open(&path).unwrap());
+    drop(SqliteStore::open(&path).unwrap());
     let report = Report::open(&path).unwrap();
     let totals = report.totals(Span::days(7)).unwrap();
     assert_eq!((totals.spent.calls, totals.from), (0, totals.to));
@@ -584,7 +689,18 @@ fn reports_of_a_file_in_which_nothing_happened_are_empty() {
     assert!(report.recent(10).unwrap().is_empty());
     assert_eq!(report.export(Span::all(), Format::JsonLines, std::io::sink()).unwrap(), 0);
     assert!(report.check().unwrap().is_sound());
-    assert!(matches!(report.by_user(Span::all()), Err(ReportError::UnknownLabel { .. })));
+    assert!(report.outcomes(Span::all()).unwrap().is_empty());
+    assert!(report.changes(10).unwrap().is_empty());
+    assert_eq!(report.pruned().unwrap(), 0);
+    for error in [
+        report.by_user(Span::all()).unwrap_err(),
+        report.budgets_by("user", 5).unwrap_err(),
+        report.budget(&"workspace".parse().unwrap()).unwrap_err(),
+        report.workspace("prod").unwrap_err(),
+    ] {
+        let told = error.to_string();
+        assert!(told.ends_with(": no policy has been built on this file yet"), "{told}");
+    }
 }
 
 #[test]

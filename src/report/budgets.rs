@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Key, Report, ReportError, by_label::value_of, counted::Counted, held::Held};
 use crate::{
-    claim::{Amount, Unit},
+    claim::{Amount, Scope, Unit},
     clock::Timestamp,
     store::CounterKey,
     window::Window,
@@ -146,6 +146,11 @@ impl Report {
             };
             let scope = match self.scope_of(db, &counted, key)? {
                 Ok(scope) => scope,
+                // A workspace need not have called to be known.
+                Err(_) if key.scope == Scope::Workspace => {
+                    let (now, held) = (self.time(db)?, Held::default());
+                    return Ok(Ok(Budget::new(&counted, "", &held, now)));
+                }
                 Err(error) => return Ok(Err(error)),
             };
             let now = self.time(db)?;

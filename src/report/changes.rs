@@ -81,13 +81,13 @@ impl Report {
     pub fn changes(&self, most: usize) -> Result<Vec<Change>, ReportError> {
         self.look(|db| {
             let counters = self.counted(db)?;
-            let adjusted = "SELECT adjustment.id, at, counter, value, until, reason, delta \
-                            FROM adjustment JOIN scope ON scope.id = scope ORDER BY adjustment.id DESC";
-            let delta = |row: &Row<'_>| row.get(6).map(|delta: i64| i128::from(delta));
+            let adjusted = "SELECT at, counter, value, until, reason, delta \
+                            FROM adjustment AS change JOIN scope ON scope.id = scope ORDER BY change.id DESC";
+            let delta = |row: &Row<'_>| row.get(5).map(|delta: i64| i128::from(delta));
             let mut list = read(db, adjusted, Changed::Adjusted, &counters, most, delta)?;
-            let raised = "SELECT raise.id, at, counter, value, until, reason, amount \
-                          FROM raise JOIN scope ON scope.id = scope ORDER BY raise.id DESC";
-            let amount = |row: &Row<'_>| row.get(6).map(from_sql).map(i128::from);
+            let raised = "SELECT at, counter, value, until, reason, amount \
+                          FROM \"raise\" AS change JOIN scope ON scope.id = scope ORDER BY change.id DESC";
+            let amount = |row: &Row<'_>| row.get(5).map(from_sql).map(i128::from);
             list.extend(read(db, raised, Changed::Raised, &counters, most, amount)?);
             // Stable, so that those of one moment stay in their order.
             list.sort_by_key(|change| std::cmp::Reverse(change.at));
@@ -111,16 +111,16 @@ fn read(
     while list.len() < most
         && let Some(row) = rows.next()?
     {
-        let counter: i64 = row.get(2)?;
+        let counter: i64 = row.get(1)?;
         // Of other workspaces, or of what only a later version counts.
         let Some(counted) = counters.iter().find(|counted| counted.id == counter) else { continue };
         let Counted { key, .. } = counted;
-        let value: String = row.get(3)?;
+        let value: String = row.get(2)?;
         let number = amount(row)?;
-        let until = Timestamp::from_nanos(row.get(4).map(from_sql)?);
+        let until = Timestamp::from_nanos(row.get(3).map(from_sql)?);
         let has_end = what == Changed::Raised || matches!(key.window, Window::Calendar(..));
         list.push(Change {
-            at: Timestamp::from_nanos(row.get(1).map(from_sql)?),
+            at: Timestamp::from_nanos(row.get(0).map(from_sql)?),
             workspace: key.workspace.to_string(),
             key: Key { scope: key.scope(&value), window: key.window, unit: key.unit },
             what,
@@ -129,7 +129,7 @@ fn read(
                 Unit::Calls => ChangedBy::Calls(number),
             },
             until: has_end.then_some(until),
-            reason: row.get(5)?,
+            reason: row.get(4)?,
         });
     }
     Ok(list)

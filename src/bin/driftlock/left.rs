@@ -44,7 +44,7 @@ pub(crate) fn budgets_table(budgets: &[Budget], to: &mut To<'_>) -> Result<(), F
         ">reserved",
         ">remaining",
         "resets",
-        "raised",
+        if budgets.iter().any(|budget| budget.raised.is_some()) { "raised" } else { "" },
     ];
     to.table(names, rows)
 }

@@ -21,7 +21,9 @@ pub(crate) fn table<const N: usize>(
         let cells = cells.filter(|((_, name), _)| !name.is_empty());
         Row::from(cells.map(|((text, _), kind)| Cell::new(text).set_alignment(kind.side())))
     };
-    table.set_header(pick(names.map(|name| name.trim_start_matches(['>', '=']).to_owned())));
+    let mut header = pick(names.map(|name| name.trim_start_matches(['>', '=']).to_owned()));
+    header.max_height(1);
+    table.set_header(header);
     for row in rows {
         let mut row = pick(row);
         row.max_height(1);
@@ -29,10 +31,18 @@ pub(crate) fn table<const N: usize>(
     }
     if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-        let longest = table.column_max_content_widths();
-        let kinds = kinds.iter().zip(names).filter(|(_, name)| !name.is_empty());
-        let constraint = |((kind, _), longest): ((&Kind, _), u16)| kind.constraint(longest);
-        table.set_constraints(kinds.zip(longest).map(constraint));
+        let kinds = kinds.into_iter().zip(names).filter(|(_, name)| !name.is_empty());
+        let longest = table.column_max_content_widths().into_iter();
+        let columns: Vec<_> = kinds.map(|(kind, _)| kind).zip(longest).collect();
+        let fits = |cut: &&Cut| {
+            let all: u16 = columns.iter().map(|(kind, longest)| cut.of(*kind, *longest) + 3).sum();
+            all < width
+        };
+        let cut = CUTS.iter().find(fits).unwrap_or(&Cut { key: 1, text: 1 });
+        table.set_constraints(columns.iter().map(|(kind, longest)| match kind {
+            Kind::Number => ColumnConstraint::ContentWidth,
+            _ => ColumnConstraint::LowerBoundary(Width::Fixed(cut.of(*kind, *longest) + 2)),
+        }));
     }
     table
 }
@@ -56,15 +66,30 @@ impl Kind {
     fn side(self) -> CellAlignment {
         if self == Self::Number { CellAlignment::Right } else { CellAlignment::Left }
     }
+}
 
-    /// How far a column may be cut that is so wide.
-    fn constraint(self, longest: u16) -> ColumnConstraint {
-        const PADDING: u16 = 2;
-        let least = match self {
-            Self::Number => return ColumnConstraint::ContentWidth,
-            Self::Key => 28,
-            Self::Text => 10,
-        };
-        ColumnConstraint::LowerBoundary(Width::Fixed(longest.min(least) + PADDING))
+/// How far columns may be cut.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    key: u16,
+    text: u16,
+}
+
+/// No further than there is need to.
+const CUTS: [Cut; 4] = [
+    Cut { key: 28, text: 10 },
+    Cut { key: 20, text: 8 },
+    Cut { key: 14, text: 6 },
+    Cut { key: 8, text: 4 },
+];
+
+impl Cut {
+    /// How wide a column is at least that would be so wide.
+    fn of(self, kind: Kind, longest: u16) -> u16 {
+        match kind {
+            Kind::Number => longest,
+            Kind::Key => longest.min(self.key),
+            Kind::Text => longest.min(self.text),
+        }
     }
 }
