@@ -44,15 +44,15 @@ pub(crate) fn recent(report: &Report, asked: &Recent, to: &mut To<'_>) -> Result
         ]
     });
     let names = [
-        "=at (UTC)",
+        "!at (UTC)",
         to.workspace(),
         "outcome",
         "model",
         "user",
-        ">estimate",
+        "?>estimate",
         ">cost",
-        ">tokens in",
-        ">tokens out",
+        "?>tokens in",
+        "?>tokens out",
     ];
     to.table(names, rows)
 }
@@ -84,7 +84,7 @@ pub(crate) fn outcomes(report: &Report, during: During, to: &mut To<'_>) -> Resu
             meaning(&one.outcome).into(),
         ]
     });
-    to.table(["=outcome", ">calls", ">cost", ">reserved", "the cost is"], rows)?;
+    to.table(["!outcome", ">calls", ">cost", ">reserved", "the cost is"], rows)?;
     match report.pruned()? {
         0 => Ok(()),
         pruned => {
@@ -137,5 +137,5 @@ pub(crate) fn changes(report: &Report, most: usize, to: &mut To<'_>) -> Result<(
             foreign(&change.reason),
         ]
     });
-    to.table(["=at (UTC)", to.workspace(), "=key", "what", ">by", "until", "reason"], rows)
+    to.table(["!at (UTC)", to.workspace(), "=key", "?what", ">by", "!until", "reason"], rows)
 }

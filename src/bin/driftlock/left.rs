@@ -41,10 +41,10 @@ pub(crate) fn budgets_table(budgets: &[Budget], to: &mut To<'_>) -> Result<(), F
         "=key",
         ">limit",
         ">settled",
-        ">reserved",
+        "?>reserved",
         ">remaining",
-        "resets",
-        if budgets.iter().any(|budget| budget.raised.is_some()) { "raised" } else { "" },
+        "!resets",
+        if budgets.iter().any(|budget| budget.raised.is_some()) { "?raised" } else { "" },
     ];
     to.table(names, rows)
 }
@@ -89,5 +89,5 @@ pub(crate) fn forecast(
             outlook.resets_at.map_or_else(|| "–".into(), moment),
         ]
     });
-    to.table([to.workspace(), "=key", ">remaining", ">a day", "gone", "resets"], rows)
+    to.table([to.workspace(), "=key", ">remaining", ">a day", "gone", "!resets"], rows)
 }

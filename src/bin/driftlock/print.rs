@@ -112,11 +112,11 @@ pub(crate) fn grouped(number: u128) -> String {
     out
 }
 
-/// To the second.
+/// To the second, or to the minute if it is a whole one.
 pub(crate) fn time(time: Timestamp) -> String {
     let text = time.to_string();
     let second = text.split(['.', 'Z']).next().unwrap_or_default().replace('T', " ");
-    format!("{second}Z")
+    format!("{}Z", second.strip_suffix(":00").unwrap_or(&second))
 }
 
 /// A date where a day begins, else to the second.

@@ -118,7 +118,7 @@ fn tell(compared: &Reconciliation, to: &mut To<'_>) -> Result<(), Failure> {
             signed(row.difference, "+"),
         ]
     });
-    to.table(["=day (UTC)", "model", ">recorded", ">billed", ">billed - recorded"], rows)?;
+    to.table(["!day (UTC)", "model", ">recorded", ">billed", ">billed - recorded"], rows)?;
     let share = compared.basis_points.map_or_else(String::new, |points| {
         let sign = if points < 0 { "-" } else { "+" };
         let (whole, part) = (points.unsigned_abs() / 100, points.unsigned_abs() % 100);

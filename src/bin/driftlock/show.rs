@@ -90,7 +90,7 @@ fn models_table(models: &[ModelSpend], to: &mut To<'_>) -> Result<(), Failure> {
 }
 
 fn spent_names(of: &str) -> [&str; 6] {
-    [of, ">cost", ">calls", ">tokens in", ">cached", ">tokens out"]
+    [of, ">cost", ">calls", ">tokens in", "?>cached", ">tokens out"]
 }
 
 fn spent_row(name: &str, spent: &Spent) -> [String; 6] {
