@@ -13,7 +13,6 @@ use crate::{
     labels::LabelError,
     provider::Told,
     settled::Settled,
-    store::StoreError,
     usage::Usage,
     usd::Usd,
     window::Window,
@@ -128,13 +127,13 @@ pub(crate) fn unlabelled_for(error: &LabelError) {
 }
 
 /// The store did not answer and the policy lets calls through.
-pub(crate) fn outage(call: &Call, error: &StoreError) {
+pub(crate) fn outage(call: &Call, error: &dyn std::fmt::Display) {
     warn!(target: "driftlock", { gen_ai.request.model = call.model(), why = %error }, "sent unmetered");
 }
 
 /// A store does not answer any more.
 #[cfg(feature = "sqlite")]
-pub(crate) fn store_is_away(error: &StoreError) {
+pub(crate) fn store_is_away(error: &dyn std::fmt::Display) {
     warn!(target: "driftlock", { %error }, "the store does not answer");
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::store::contract::StoreError;
+use crate::store::StoreError;
 
 /// Why a transaction did not happen.
 #[derive(Debug)]

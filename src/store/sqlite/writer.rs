@@ -11,24 +11,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
-
 use super::{
+    answering::Answer,
     booking::Reserved,
     fault::Fault,
     file::{File, Options},
     front::Front,
-    op::{Op, Reply},
+    op::Op,
     queue::{MOST_LINES, Next},
     shared::Shared,
     state::{Failed, State},
-    unclaimed::Unclaimed,
 };
-use crate::{
-    clock::saturating_nanos,
-    store::contract::{Reading, Refusal, Reservation, ReserveError, StoreError},
-    telemetry,
-};
+use crate::{clock::saturating_nanos, store::StoreError, telemetry};
 
 /// So long a file that others hold is not asked again, so that an outage does not cost
 /// every call a timeout.
@@ -39,18 +33,6 @@ const BRIEFLY: Duration = Duration::from_millis(20);
 const LAST_TRIES: usize = 5;
 /// Between two looks for calls that are too old, in nanoseconds.
 const BETWEEN_TIDYING: u64 = 3_600_000_000_000;
-
-type ReserveReply = oneshot::Sender<Result<Unclaimed, ReserveError>>;
-
-/// An answer that is true once the transaction has happened.
-enum Answer {
-    Booked(ReserveReply, u64, u64),
-    Refused(ReserveReply, Refusal),
-    Senseless(ReserveReply, StoreError),
-    Read(Reply<Reading>, Result<Reading, StoreError>),
-    Flushed(Reply<()>),
-    Pruned(Option<Reply<u64>>, u64),
-}
 
 /// The thread, and all it needs.
 pub(super) struct Writer {
@@ -141,7 +123,9 @@ impl Writer {
                 self.front.refresh(&mut self.state);
                 self.shared.latest.learn(self.state.now());
                 self.done.clear();
-                self.answer();
+                for answer in self.answers.drain(..) {
+                    answer.send(&self.shared);
+                }
                 self.tidy();
             }
             Err((fault, ops)) => self.give_up(&fault, ops),
@@ -237,34 +221,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Nobody is told who went away; a reservation nobody takes is given back.
-    fn answer(&mut self) {
-        for answer in self.answers.drain(..) {
-            match answer {
-                Answer::Booked(reply, id, deadline) => {
-                    let reservation = Reservation { key: id, tag: self.shared.identity };
-                    self.shared.begin(id, deadline);
-                    let _ = reply.send(Ok(Unclaimed::new(reservation, &self.shared)));
-                }
-                Answer::Refused(reply, refusal) => {
-                    let _ = reply.send(Err(ReserveError::Refused(refusal)));
-                }
-                Answer::Senseless(reply, error) => {
-                    let _ = reply.send(Err(ReserveError::Unavailable(error)));
-                }
-                Answer::Read(reply, reading) => {
-                    let _ = reply.send(reading);
-                }
-                Answer::Flushed(reply) => {
-                    let _ = reply.send(Ok(()));
-                }
-                Answer::Pruned(reply, pruned) => {
-                    let _ = reply.map(|reply| reply.send(Ok(pruned)));
-                }
-            }
-        }
-    }
-
     /// Has old calls deleted, now and then.
     fn tidy(&mut self) {
         let Some(retention) = self.options.retention else { return };
@@ -289,22 +245,7 @@ impl Writer {
         let pause = if fault.is_busy() { PAUSE } else { Duration::ZERO };
         self.away = Some((error.clone(), now() + pause));
         for answer in self.answers.drain(..) {
-            match answer {
-                Answer::Booked(reply, ..)
-                | Answer::Refused(reply, _)
-                | Answer::Senseless(reply, _) => {
-                    let _ = reply.send(Err(ReserveError::Unavailable(error.clone())));
-                }
-                Answer::Read(reply, _) => {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                Answer::Flushed(reply) => {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                Answer::Pruned(reply, _) => {
-                    let _ = reply.map(|reply| reply.send(Err(error.clone())));
-                }
-            }
+            answer.refuse(&error);
         }
         let mut undone = mem::take(&mut self.done);
         undone.append(&mut self.rest);
