@@ -26,7 +26,7 @@ use driftlock::{DriftlockLayer, Labels};
 use http::{Request, Response, header};
 use http_body::Body;
 use http_body_util::Full;
-use support::{Effort, allocations, at_most, heading, note, policy, race, time};
+use support::{Effort, allocations, at_most, chat, heading, note, policy, race, time};
 use tower::{Layer, Service, service_fn};
 
 fn main() {
@@ -45,7 +45,7 @@ fn calls(effort: Effort, kilobytes: usize, most: f64) {
     let bare = service_fn(answer);
     let mut passing = PassThrough(bare);
     let mut governed = DriftlockLayer::new(policy()).layer(bare);
-    let json = chat(kilobytes * 1_024);
+    let json = chat("gpt-4o-mini", kilobytes * 1_024);
 
     let added = |with: u64, without: u64| (with as f64 - without as f64) / CHUNK as f64;
     let mut service = bare;
@@ -59,7 +59,7 @@ fn calls(effort: Effort, kilobytes: usize, most: f64) {
 
     // As many bytes a round, whatever the size; a large call is timed well enough by one.
     let per_round = (effort.pick(40, 10) / kilobytes.div_ceil(10)).max(1);
-    let rounds = effort.pick(151, 11).min(if kilobytes > 100 { 11 } else { usize::MAX });
+    let rounds = effort.pick(75, 11).min(if kilobytes > 100 { 11 } else { usize::MAX });
     let race = race(
         rounds,
         &mut [
@@ -71,35 +71,6 @@ fn calls(effort: Effort, kilobytes: usize, most: f64) {
     race.print_times();
     at_most("driftlock above the pass-through", race.added(2, 1) / 1_000.0, "µs", most);
     assert!(with <= without, "a call in one piece allocates nothing more: {with} above {without}");
-}
-
-/// A chat as clients send it, of about so many bytes.
-fn chat(bytes: usize) -> String {
-    let turns = [
-        (
-            "user",
-            "Our nightly import failed again. The log says: \\\"deadlock detected\\\".\\nWhat now?",
-        ),
-        (
-            "assistant",
-            "Two transactions waited for each other. Which tables does the import touch, and in what order?",
-        ),
-        (
-            "user",
-            "First `orders`, then `stock`; the web shop does it the other way round — müssen wir das ändern?",
-        ),
-    ];
-    let system = r#"{"role":"system","content":"You are a patient assistant for the operators of a small shop."}"#;
-    let mut messages = system.to_owned();
-    for (role, text) in turns.iter().cycle() {
-        if messages.len() + 200 > bytes {
-            break;
-        }
-        messages.push_str(&format!(r#",{{"role":"{role}","content":"{text}"}}"#));
-    }
-    format!(
-        r#"{{"model":"gpt-4o-mini","messages":[{messages}],"temperature":0.2,"max_tokens":800,"user":"u-4711"}}"#
-    )
 }
 
 const ANSWER: &str = r#"{"id":"chatcmpl-9xK","object":"chat.completion","created":1760000000,"model":"gpt-4o-mini","choices":[{"index":0,"message":{"role":"assistant","content":"Lock both tables in the same order everywhere."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":310,"completion_tokens":11,"total_tokens":321}}"#;

@@ -150,7 +150,7 @@ fn against_governor(
     ours: &mut dyn FnMut(usize) -> f64,
     theirs: &mut dyn FnMut(usize) -> f64,
 ) -> Race {
-    let (rounds, per_round) = (effort.pick(101, 11), effort.pick(20_000, 5_000));
+    let (rounds, per_round) = (effort.pick(51, 11), effort.pick(20_000, 5_000));
     let race = race(
         rounds,
         &mut [("decision", &mut || ours(per_round)), ("governor", &mut || theirs(per_round))],
@@ -216,7 +216,7 @@ fn after_many_calls(effort: Effort) {
     let (mut first, mut second) = (turns(users), turns(users));
     decisions(&used, earlier, &mut second);
     decisions(&fresh, users, &mut first);
-    let (rounds, per_round) = (effort.pick(101, 11), effort.pick(5_000, 2_000));
+    let (rounds, per_round) = (effort.pick(51, 11), effort.pick(5_000, 2_000));
     let race = race(
         rounds,
         &mut [

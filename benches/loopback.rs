@@ -72,7 +72,7 @@ fn throughput(
     let governed = DriftlockLayer::new(policy()).layer(client());
     let requests = effort.pick(1_280, 320).next_multiple_of(concurrent);
     let race = race(
-        effort.pick(101, 9),
+        effort.pick(51, 9),
         &mut [
             ("bare", &mut || runtime.block_on(load(&bare, &call, concurrent, requests))),
             ("driftlock", &mut || runtime.block_on(load(&governed, &call, concurrent, requests))),
@@ -98,7 +98,7 @@ fn first_byte(effort: Effort, runtime: &Runtime, address: &str) {
     let governed = DriftlockLayer::new(policy()).layer(client());
     let streams = effort.pick(400, 100);
     let race = race(
-        effort.pick(101, 9),
+        effort.pick(51, 9),
         &mut [
             ("bare", &mut || runtime.block_on(streamed(&bare, &call, streams))),
             ("driftlock", &mut || runtime.block_on(streamed(&governed, &call, streams))),

@@ -124,7 +124,7 @@ fn policy() -> Policy {
 fn speed(effort: Effort) {
     heading("time per event");
     let policy = policy();
-    let (rounds, events) = (effort.pick(101, 11), effort.pick(2_000, 500));
+    let (rounds, events) = (effort.pick(51, 11), effort.pick(2_000, 500));
     let per_event = |took: Duration| took.as_nanos() as f64 / events as f64;
     let through = |hide| {
         let body = metered(&policy, events, hide);

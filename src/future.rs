@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    call::{BoxFuture, Call},
+    call::{BoxFuture, Call, Operation},
     carrier::{Carrier, Changes, Intake},
     denial::{DenialKind, Deny},
     error::{BoxError, Error},
@@ -62,24 +62,24 @@ pin_project! {
     }
 }
 
-/// A call as it was read, apart from the request it came with.
-struct Draft {
-    reading: Reading,
+/// What a call was read from, apart from the request it came with.
+struct Source {
     endpoint: Endpoint,
     uri: Option<Uri>,
     body: Bytes,
+}
+
+/// A call whose decision takes its time.
+struct Draft {
+    reading: Reading,
+    source: Source,
     /// The output maximum before the rules.
     max_output_tokens: Option<u64>,
 }
 
-impl Draft {
-    /// Of a call that its carrier has read: there is no body to write into.
-    fn of(call: Call) -> Self {
-        let endpoint = Endpoint::new(Format::OpenAiChat, call.provider().clone());
-        let max_output_tokens = call.max_output_tokens();
-        let reading = Reading { call, layout: Layout::default(), ask_usage: false };
-        Self { reading, endpoint, uri: None, body: Bytes::new(), max_output_tokens }
-    }
+/// Of a call that says all there is: its carrier has read it, or nothing has.
+fn reading_of(call: Call) -> Reading {
+    Reading { call, layout: Layout::default(), ask_usage: false }
 }
 
 impl<S, C, Req> ResponseFuture<S, C, Req>
@@ -136,11 +136,20 @@ where
                     Err(error) => Err(this.policy.refuse(error)),
                 },
                 StateProjection::Deciding { decision, request } => {
-                    let (mut draft, permit) = ready!(decision.as_mut().poll(cx));
+                    let (draft, permit) = ready!(decision.as_mut().poll(cx));
                     let Some(request) = request.take() else { return Poll::Pending };
                     permit.and_then(|permit| {
                         let permit = this.permit.insert(permit);
-                        put_together(this.carrier, &mut draft, permit, request).map(Next::Send)
+                        let Draft { reading, source, max_output_tokens } = draft;
+                        let send = put_together(
+                            this.carrier,
+                            &reading,
+                            source,
+                            max_output_tokens,
+                            permit,
+                            request,
+                        );
+                        send.map(Next::Send)
                     })
                 }
                 StateProjection::Calling { calling } => {
@@ -205,7 +214,7 @@ fn decide<C, Req, Res>(
 where
     C: Carrier<Req, Res>,
 {
-    let (endpoint, uri, body, request, own) = match intake {
+    let (source, request, own) = match intake {
         Intake::Free(request) => return Ok(Next::Send(request)),
         Intake::Unmeterable { why, request } => {
             if policy.settings().passes_unreadable() {
@@ -215,55 +224,65 @@ where
             return Err(policy.refuse(unmeterable(&why).by("unmeterable")));
         }
         Intake::Facts { call, request } => {
+            let endpoint = Endpoint::new(Format::OpenAiChat, call.provider().clone());
+            // There is no body to write into.
+            let source = Source { endpoint, uri: None, body: Bytes::new() };
             let labels = labels.over(call.labels());
-            return admit(policy, carrier, labels, Draft::of(*call), request, permit);
+            let mut reading = reading_of(*call);
+            return admit(policy, carrier, labels, &mut reading, source, request, permit);
         }
         Intake::Call { endpoint, uri, body, request, labels } => {
-            (endpoint, uri, body, request, labels)
+            (Source { endpoint, uri, body }, request, labels)
         }
     };
     let nowhere = Uri::default();
-    let reading = match provider::read(&endpoint, uri.as_ref().unwrap_or(&nowhere), &body) {
+    let uri = source.uri.as_ref().unwrap_or(&nowhere);
+    let mut read = provider::read(&source.endpoint, uri, &source.body);
+    // What was read is large, and stays where the reader has written it.
+    let reading = match &mut read {
         Ok(reading) => reading,
         Err(error) if policy.settings().passes_unreadable() => {
-            telemetry::passed(&error);
-            return Ok(Next::Send(carrier.replace(request, Changes::none(body))?));
+            telemetry::passed(error);
+            return Ok(Next::Send(carrier.replace(request, Changes::none(source.body))?));
         }
         Err(Unreadable::Unmeterable { why }) => {
             return Err(policy.refuse(unmeterable(why).by("unmeterable")));
         }
-        Err(error) => return Err(policy.refuse(error)),
+        Err(error) => return Err(policy.refuse(error.clone())),
     };
-    let max_output_tokens = reading.call.max_output_tokens();
-    let mut draft = Draft { reading, endpoint, uri, body, max_output_tokens };
     if policy.looks_into_bodies() {
-        draft.reading.call.set_body(draft.body.clone());
+        reading.call.set_body(source.body.clone());
     }
-    admit(policy, carrier, labels.over(&own), draft, request, permit)
+    admit(policy, carrier, labels.over(&own), reading, source, request, permit)
 }
 
 /// Asks the policy, with what the request itself says of labels winning.
-#[inline(always)] // a draft is large, and is to stay where it is
+#[inline(always)] // a request is large, and is to be written where it is going
 fn admit<C, Req, Res>(
     policy: &Policy,
     carrier: &C,
     labels: Labels,
-    mut draft: Draft,
+    reading: &mut Reading,
+    source: Source,
     request: Req,
     permit: &mut Option<Permit>,
 ) -> Result<Next<Req>, Error>
 where
     C: Carrier<Req, Res>,
 {
-    let call = &mut draft.reading.call;
-    call.set_labels(labels);
-    match policy.admit_now(call) {
+    let max_output_tokens = reading.call.max_output_tokens();
+    reading.call.set_labels(labels);
+    match policy.admit_now(&mut reading.call) {
         Admission::Now(admitted) => {
             let permit = permit.insert(admitted?);
-            put_together(carrier, &mut draft, permit, request).map(Next::Send)
+            let send = put_together(carrier, reading, source, max_output_tokens, permit, request);
+            send.map(Next::Send)
         }
         Admission::Later(mut progress) => {
             let policy = policy.clone();
+            let nothing = Call::new(source.endpoint.provider.clone(), Operation::Chat, "");
+            let reading = std::mem::replace(reading, reading_of(nothing));
+            let mut draft = Draft { reading, source, max_output_tokens };
             let decision = Box::pin(async move {
                 let admitted = policy.admit_later(&mut draft.reading.call, &mut progress).await;
                 (draft, admitted)
@@ -283,33 +302,31 @@ fn unmeterable(why: &str) -> Deny {
 
 /// Makes the request that is sent: the original one, unless a rule changed the call
 /// or the answer has to be asked for its usage.
+#[inline(always)] // see `admit`
 fn put_together<C, Req, Res>(
     carrier: &C,
-    draft: &mut Draft,
+    reading: &Reading,
+    source: Source,
+    stated_output: Option<u64>,
     permit: &mut Permit,
     request: Req,
 ) -> Result<Req, Error>
 where
     C: Carrier<Req, Res>,
 {
-    let Draft {
-        reading: Reading { call, layout, ask_usage },
-        endpoint,
-        uri,
-        body,
-        max_output_tokens,
-    } = draft;
+    let Reading { call, layout, ask_usage } = reading;
+    let Source { endpoint, uri, body } = source;
     let is_rewritten = call.model() != call.requested_model();
-    let output_changed = call.max_output_tokens() != *max_output_tokens;
+    let output_changed = call.max_output_tokens() != stated_output;
     let edits = Edits {
         model: is_rewritten.then(|| call.model()),
         include_usage: *ask_usage,
         max_output_tokens: call.max_output_tokens().filter(|_| output_changed),
     };
     permit.expect(endpoint.format, *ask_usage);
-    let body = provider::prepare(body, layout, &edits).unwrap_or_else(|| std::mem::take(body));
+    let body = provider::prepare(&body, layout, &edits).unwrap_or(body);
     let uri = match uri {
-        Some(uri) if is_rewritten => endpoint.uri_for(uri, call.model()).map_err(Error::inner)?,
+        Some(uri) if is_rewritten => endpoint.uri_for(&uri, call.model()).map_err(Error::inner)?,
         _ => None,
     };
     let Edits { model, include_usage, max_output_tokens } = edits;

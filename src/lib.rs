@@ -83,6 +83,7 @@ mod failure;
 pub mod labels;
 #[cfg(feature = "async-openai")]
 mod openai_error;
+mod same;
 mod settled;
 mod unreadable;
 mod usage;
@@ -97,6 +98,9 @@ mod meter;
 pub mod price;
 pub mod provider;
 
+// telling
+mod telemetry;
+
 // deciding ‖ remembering: neighbours who do not know each other
 pub mod rule;
 pub mod store;
@@ -106,7 +110,6 @@ mod policy;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod report;
-mod telemetry;
 
 // carriers
 mod body;

@@ -7,12 +7,12 @@ use tracing::{Span, debug, debug_span, field::Empty, info, level_filters::LevelF
 use crate::{
     call::{Call, Provider},
     claim::Scope,
+    clock::Timestamp,
     denial::Denial,
     error::Error,
     labels::LabelError,
     provider::Told,
     settled::Settled,
-    store::StoreError,
     usage::Usage,
     usd::Usd,
     window::Window,
@@ -85,14 +85,14 @@ pub(crate) fn not_sent(error: &Error) {
 
 /// A call has settled.
 #[inline(always)]
-pub(crate) fn settled(span: &Span, provider: &Provider, told: Told<'_>, settled: &Settled) {
+pub(crate) fn settled(span: &Span, provider: &Provider, told: &Told<'_>, settled: &Settled) {
     if is_heard() {
         tell_settled(span, provider, told, settled);
     }
 }
 
 #[inline(never)]
-fn tell_settled(span: &Span, provider: &Provider, told: Told<'_>, settled: &Settled) {
+fn tell_settled(span: &Span, provider: &Provider, told: &Told<'_>, settled: &Settled) {
     if !span.is_disabled() {
         if let Some(model) = told.model {
             span.record("gen_ai.response.model", model);
@@ -127,13 +127,13 @@ pub(crate) fn unlabelled_for(error: &LabelError) {
 }
 
 /// The store did not answer and the policy lets calls through.
-pub(crate) fn outage(call: &Call, error: &StoreError) {
-    warn!(target: "driftlock", { gen_ai.request.model = call.model(), %error }, "store outage; sent unmetered");
+pub(crate) fn outage(call: &Call, error: &dyn std::fmt::Display) {
+    warn!(target: "driftlock", { gen_ai.request.model = call.model(), why = %error }, "sent unmetered");
 }
 
 /// A store does not answer any more.
 #[cfg(feature = "sqlite")]
-pub(crate) fn store_is_away(error: &StoreError) {
+pub(crate) fn store_is_away(error: &dyn std::fmt::Display) {
     warn!(target: "driftlock", { %error }, "the store does not answer");
 }
 
@@ -141,6 +141,13 @@ pub(crate) fn store_is_away(error: &StoreError) {
 #[cfg(feature = "sqlite")]
 pub(crate) fn store_is_back() {
     info!(target: "driftlock", "the store answers again");
+}
+
+/// The clock says an earlier time than the store has seen.
+#[cfg(feature = "sqlite")]
+pub(crate) fn clock_behind(by: std::time::Duration) {
+    warn!(target: "driftlock", { ?by }, "the clock is behind the time that the store has seen: until it has caught up, \
+         periods do not end and windows stand still");
 }
 
 /// What calls cost could not be written down: they count at their estimates.
@@ -189,6 +196,11 @@ pub(crate) fn twins(workspace: &str) {
 /// Settled spend was changed by hand.
 pub(crate) fn adjusted(scope: &Scope, window: Window, delta_nanos: i64, reason: &str) {
     info!(target: "driftlock", { %scope, %window, delta_nanos, reason }, "adjusted");
+}
+
+/// A limit was raised by hand.
+pub(crate) fn raised(scope: &Scope, window: Window, by_nanos: u64, until: Timestamp, reason: &str) {
+    info!(target: "driftlock", { %scope, %window, by_nanos, %until, reason }, "raised");
 }
 
 /// A user's callback panicked.

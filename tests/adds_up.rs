@@ -7,7 +7,8 @@ use driftlock::{
     Labels, SettledHow, Timestamp, Unit, Usage, Usd, Window, Zone,
     report::{Report, Span},
     store::{
-        Adjustment, Charge, CounterKey, Ending, Facts, Hold, Limit, Reservation, SqliteStore, Store,
+        Adjustment, Charge, CounterKey, Ending, Facts, Hold, Limit, Raise, Reservation,
+        SqliteStore, Store,
     },
 };
 use proptest::prelude::*;
@@ -146,11 +147,14 @@ impl World {
             }
             Step::Reset { user, counter } => {
                 let value = value(counter, user);
+                store.counter(&keys[counter]);
                 store.reset(&keys[counter], &value, "test", *now).await.unwrap();
             }
             Step::Raise { user, by } => {
                 let (value, until) = (value(2, user), now.saturating_add(Duration::from_secs(600)));
-                store.raise(&keys[2], &value, by.into(), until, "test", *now).await.unwrap();
+                let (counter, by, reason) = (store.counter(&keys[2]), by.into(), "test");
+                let raise = Raise { counter, value: &value, by, until, reason, at: *now };
+                store.raise(raise).await.unwrap();
             }
             Step::Wait { minutes } => {
                 *now = now.saturating_add(Duration::from_secs(60 * u64::from(minutes)));

@@ -17,7 +17,7 @@ use std::{
 
 use driftlock::{
     Retry, Timestamp, Unit, Usd, Window, Zone,
-    store::{CounterKey, Hold, Reservation, ReserveError, SqliteStore, Store},
+    store::{CounterKey, Hold, Raise, Reservation, ReserveError, SqliteStore, Store},
 };
 use on_disk::{
     Ask, MINUTE, SECOND, admits, at, directory, hold, key, november, open, read, reserve, spend,
@@ -104,7 +104,9 @@ fn a_raise_elsewhere_lets_calls_pass_and_ends() {
     spend(&here, &users(), "ada", 100);
     is_out_of_room(&here, "ada");
     let (now, until) = (november(), november() + MINUTE);
-    wait(elsewhere.raise(&users(), "ada", 10, at(until), "a test", at(now))).unwrap();
+    let (counter, value, reason) = (elsewhere.counter(&users()), "ada", "a test");
+    let raise = Raise { counter, value, by: 10, until: at(until), reason, at: at(now) };
+    wait(elsewhere.raise(raise)).unwrap();
     let counter = here.counter(&users());
     let ask = |now| Ask { counter, value: "ada", amount: 4, limit: 100, now };
     let sees = |_| {
@@ -146,22 +148,16 @@ fn a_waker_that_panics_costs_the_store_and_hangs_nobody() {
     let waker = waker(|| panic!("a test's waker"));
     assert!(Pin::new(&mut flush).poll(&mut Context::from_waker(&waker)).is_pending());
     other.execute_batch("COMMIT").unwrap();
-    drop(flush_later(flush));
+    thread::sleep(Duration::from_millis(100)); // until it is called
+    drop(flush);
     let ask = Ask { counter, value: "ada", amount: 1, limit: 100, now: november() };
-    let answers = (0..100).map(|_| reserve(&store, &ask));
-    let errors = answers.filter_map(|answer| match answer {
-        Err(ReserveError::Unavailable(error)) => Some(error.to_string()),
-        _ => None,
-    });
-    assert_eq!(errors.last().unwrap(), "the store's thread has ended");
+    let says = |_| match reserve(&store, &ask) {
+        Err(ReserveError::Unavailable(error)) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!((0..100).map(says).all(|error| error == "the store's thread has ended"));
     assert!(wait(store.flush()).is_err());
     store.settle(Reservation { key: 1, tag: 1 }, Usd::ZERO, at(november()));
-}
-
-/// Keeps a future for so long that its waker was called.
-fn flush_later<F>(future: F) -> F {
-    thread::sleep(Duration::from_millis(100));
-    future
 }
 
 #[test]
@@ -176,7 +172,8 @@ fn the_last_handle_may_go_away_in_the_stores_own_thread() {
     let other = Connection::open(&file).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     // As an executor that is gone: what wakes a task drops it.
-    let task: Arc<Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>> = Arc::default();
+    type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+    let task: Arc<Mutex<Option<Task>>> = Arc::default();
     let (sender, ended) = mpsc::channel();
     let mine = Arc::clone(&task);
     let waker = waker(move || {
@@ -184,7 +181,7 @@ fn the_last_handle_may_go_away_in_the_stores_own_thread() {
         drop(task);
         sender.send(()).unwrap();
     });
-    let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+    let mut future: Task = Box::pin(async move {
         struct Settles(SqliteStore, Reservation);
         impl Drop for Settles {
             fn drop(&mut self) {

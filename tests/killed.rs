@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use child::{Random, hear, say, start, told};
+use child::{Random, hear, lines, say, start, told};
 use driftlock::{
     Call, InputEstimate, Labels, ManualClock, MonthlyBudget, Operation, PerUserBudget, Policy,
     Provider, Scope, Timestamp, Usage, Usd,
@@ -84,6 +84,16 @@ async fn load(file: &Path, run: u64) {
     loop {
         clock.advance(Duration::from_millis(1));
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[test]
+fn part_that_makes_a_file() {
+    let Some((file, _)) = told() else { return };
+    say("opening");
+    let _store = SqliteStore::open(&file).unwrap();
+    loop {
+        thread::park();
     }
 }
 
@@ -256,7 +266,7 @@ fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
     for run in 0..runs {
         // Sometimes another process has the file open all the time.
         let survivor = (run % 3 == 2).then(|| SqliteStore::open(&file).unwrap());
-        let mut child = start("part_of_the_child", &file, run);
+        let mut child = start("part_of_the_child", &file, &run.to_string());
         let heard = hear(&mut child);
         thread::sleep(Duration::from_micros(random.below(500_000)));
         child.kill().unwrap();
@@ -265,17 +275,37 @@ fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(error, "", "the child failed before it was killed");
         let store = survivor.unwrap_or_else(|| SqliteStore::open(&file).unwrap());
-        check(&file, store, run, &said, &mut totals);
+        check(&file, &store, run, &said, &mut totals);
     }
     println!("{totals:#?}");
     assert!(totals.settled > runs, "the child did nothing");
     assert!(totals.shortfall <= totals.bound);
 }
 
+#[test]
+fn a_file_is_opened_although_a_process_was_killed_while_it_was_making_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut random = Random(11);
+    let mut unfinished = 0;
+    for run in 0..60 {
+        let file = directory.path().join(format!("{run}.db"));
+        let mut child = start("part_that_makes_a_file", &file, "");
+        let mut said = lines(child.stdout.take().unwrap());
+        assert_eq!(said.next().as_deref(), Some("opening"));
+        thread::sleep(Duration::from_micros(random.below(6_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        unfinished += u32::from(directory.path().join(format!("{run}.db-journal")).exists());
+        let error = SqliteStore::open(&file).err();
+        assert_eq!(error, None, "run {run}");
+    }
+    println!("{unfinished} were just begun");
+}
+
 /// Looks at the file at the time of the kill, and again when all deadlines are over.
-fn check(file: &Path, store: SqliteStore, run: u64, said: &Said, totals: &mut Totals) {
+fn check(file: &Path, store: &SqliteStore, run: u64, said: &Said, totals: &mut Totals) {
     let clock = ManualClock::at(time_of(run));
-    let policy = policy(&store, &clock);
+    let policy = policy(store, &clock);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let spend = || runtime.block_on(policy.spend(&Scope::Workspace, month())).unwrap();
 

@@ -17,7 +17,7 @@ use child::{Random, ended_well, lines, say, start, told};
 use driftlock::{
     Call, Clock, Error, InputEstimate, Labels, MonthlyBudget, Operation, PerUserBudget, Policy,
     Provider, SystemClock, Unit, Usage, Usd,
-    store::{Adjustment, CounterKey, SqliteStore, Store},
+    store::{Adjustment, CounterKey, Raise, SqliteStore, Store},
 };
 use on_disk::{directory, november, open, read, spend, users, wait};
 use rusqlite::{Connection, OpenFlags};
@@ -148,7 +148,7 @@ fn together(
     how_many: u64,
 ) -> Vec<(Child, impl Iterator<Item = String> + use<>)> {
     let start = |number| {
-        let mut child = start("part_of_a_child", file, format!("{task} {number}"));
+        let mut child = start("part_of_a_child", file, &format!("{task} {number}"));
         let out = child.stdout.take().unwrap();
         (child, lines(out))
     };
@@ -233,7 +233,9 @@ fn who_is_refused_from_memory_soon_sees_what_another_process_gives() {
             wait(store.reset(&month, value, "a test", given)).unwrap();
         } else {
             let (by, until) = (Usd::cents(2).as_nanos(), given.saturating_add(Duration::MAX));
-            wait(store.raise(&month, value, by, until, "a test", given)).unwrap();
+            let (counter, reason) = (store.counter(&month), "a test");
+            let raise = Raise { counter, value, by, until, reason, at: given };
+            wait(store.raise(raise)).unwrap();
         }
         let said = lines.next().unwrap();
         let took = SystemClock.now().since(given);

@@ -6,9 +6,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use driftlock::{
-    Call, Clock, Error, Input, Labels, ManualClock, MonthlyBudget, Operation, Permit, Policy,
-    PolicyBuilder, Provider, Retry, Scope, Unit, Usage, Usd, Window, Zone,
-    store::{CounterKey, Reading, SqliteStore, Store},
+    Call, Clock, Error, Input, Labels, ManualClock, MonthlyBudget, OnOutage, Operation, Permit,
+    Policy, PolicyBuilder, Provider, Retry, Scope, SpendError, Unit, Usage, Usd, Window, Zone,
+    store::{Adjustment, CounterKey, Reading, SqliteStore, Store},
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -269,8 +269,8 @@ async fn what_is_taken_back_or_raised_is_seen_at_once() {
         spend(&policy, "ann").await.unwrap_err();
     }
     let until = now.saturating_add(Duration::from_secs(3_600));
-    let more = ten_cents().as_nanos();
-    store.raise(&user_month(), "ann", more, until, "a demo", now).await.unwrap();
+    let ann = Scope::user("ann");
+    policy.raise_limit(&ann, month(), ten_cents(), until, "a demo").await.unwrap();
     spend(&policy, "ann").await.unwrap();
     let denial = spend(&policy, "ann").await.unwrap_err();
     let limit = denial.denial().unwrap().exceeded().unwrap().limit;
@@ -325,7 +325,7 @@ async fn a_raise_says_when_there_is_room_without_it() {
     let key = CounterKey { window: Window::sliding(hour), ..workspace_month() };
     let now = world.clock.now();
     let until = now.saturating_add(Duration::from_secs(1_800));
-    store.raise(&key, "", ten_cents().as_nanos(), until, "a demo", now).await.unwrap();
+    policy.raise_limit(&Scope::Workspace, key.window, ten_cents(), until, "a demo").await.unwrap();
     spend(&policy, "ann").await.unwrap();
     world.clock.advance(Duration::from_secs(60));
     spend(&policy, "ann").await.unwrap();
@@ -439,6 +439,72 @@ async fn observing_writes_down_which_rule_would_have_denied() {
         world.count("SELECT count(*) FROM call WHERE rule = 'monthly_budget' AND cost > 0"),
         1
     );
+}
+
+#[tokio::test]
+async fn a_file_knows_what_is_counted_before_the_first_call() {
+    let world = World::new();
+    let store = world.store();
+    let policy = world.builder(&store).track_label("team").build().unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM counter"), 3);
+    // Somebody else has a budget to begin with.
+    let other = world.store();
+    let (counter, value) = (other.counter(&user_month()), "ann");
+    let (reason, at) = ("opening balance", world.clock.now());
+    let delta = i64::try_from(ten_cents().as_nanos()).unwrap();
+    other.adjust(Adjustment { counter, value, delta, reason, at }).await.unwrap();
+    let spent = policy.spend(&Scope::user("ann"), month()).await.unwrap();
+    assert_eq!(spent.settled, ten_cents());
+    // Nobody counts that.
+    let typo = CounterKey { workspace: "defualt".into(), ..user_month() };
+    let error = store.reset(&typo, "ann", "a mistake", at).await.unwrap_err();
+    assert_eq!(error.to_string(), "nothing counts that");
+    let week = Window::week(Zone::UTC);
+    let raised = policy.raise_limit(&Scope::Workspace, week, ten_cents(), at, "a demo").await;
+    assert!(matches!(raised, Err(SpendError::NotCounted { .. })));
+    let memory = Policy::builder().build().unwrap();
+    let raised = memory.raise_limit(&Scope::Workspace, month(), ten_cents(), at, "a demo").await;
+    assert_eq!(raised.unwrap_err().to_string(), "this store cannot raise limits");
+}
+
+#[tokio::test]
+async fn what_is_sent_during_an_outage_is_in_the_ledger_and_in_no_counter() {
+    let world = World::new();
+    let store = SqliteStore::builder(world.path()).timeout(Duration::ZERO).open().unwrap();
+    let policy = world.builder(&store).on_outage(OnOutage::AllowUpTo(Usd::cents(25))).build();
+    let policy = policy.unwrap();
+    store.flush().await.unwrap();
+    let other = world.look();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    spend(&policy, "ann").await.unwrap();
+    spend(&policy, "ann").await.unwrap();
+    assert!(matches!(spend(&policy, "ann").await, Err(Error::Store(_))));
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    while store.flush().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(policy.stats().unmetered, 2);
+    let unmetered = "SELECT count(*) FROM call WHERE outcome = 'unmetered' AND estimate > 0";
+    assert_eq!(world.count(unmetered), 2);
+    let spent = policy.spend(&Scope::Workspace, month()).await.unwrap();
+    assert_eq!(spent.total(), Usd::ZERO);
+}
+
+#[tokio::test]
+async fn the_limit_that_refuses_is_kept_as_well() {
+    let world = World::new();
+    let store = world.store();
+    let build = |cents| {
+        let rule = MonthlyBudget::new(Usd::cents(cents));
+        world.builder(&store).rule(rule).build().unwrap()
+    };
+    spend(&build(50), "ann").await.unwrap();
+    spend(&build(15), "ann").await.unwrap_err();
+    store.flush().await.unwrap();
+    let cap = "SELECT cap FROM amount JOIN scope ON scope.id = scope WHERE value = ''";
+    assert_eq!(world.count(cap), Usd::cents(15).as_nanos() as i64);
 }
 
 #[tokio::test]

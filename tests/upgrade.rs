@@ -10,7 +10,7 @@ use std::{fs, path::Path, time::Duration};
 
 use driftlock::{
     Timestamp, Unit, Usd, Window, Zone,
-    store::{CounterKey, OpenError, Reservation, ReserveError, SqliteStore, Store},
+    store::{CounterKey, OpenError, Raise, Reservation, ReserveError, SqliteStore, Store},
 };
 use on_disk::{Ask, MINUTE, at, directory, november, open, reserve, spend, users, wait};
 use rusqlite::{Connection, OpenFlags, types::Value};
@@ -84,7 +84,15 @@ fn a_file_of_the_first_version_is_brought_to_this_one_with_all_that_is_in_it() {
     let (app, other) = (month("app", None), month("other", None));
     assert_eq!(read(&store, &app, "", now), (180_410_000, 4_540_000));
     assert_eq!(read(&store, &other, "", now), (27_890_000, 0));
-    let raised = wait(store.raise(&app, "", 5, at(now + MINUTE), "a test", at(now))).unwrap();
+    let raised = wait(store.raise(Raise {
+        counter: store.counter(&app),
+        value: "",
+        by: 5,
+        until: at(now + MINUTE),
+        reason: "a test",
+        at: at(now),
+    }))
+    .unwrap();
     assert_eq!(raised.settled, 180_410_000);
 
     // Four calls had not ended, and one had expired, at $0.00113.

@@ -3,9 +3,11 @@
 //! A time taken on a shared machine says little; the same work takes twice as long
 //! a minute later. So contestants run in short rounds, one after the other and over
 //! again, and what is reported is the median over the rounds of their **ratio**
-//! (or difference) within a round.
+//! (or difference) within a round. In each round everyone plays twice, A B B A: once after
+//! another, who took the caches, and once after itself, where it is the first or the last.
 #![allow(clippy::expect_used, dead_code, unreachable_pub, unused_imports)] // each benchmark uses a part of it
 
+mod chat;
 mod policy;
 
 use std::{
@@ -14,6 +16,7 @@ use std::{
 };
 
 pub use allocation_counter::measure as allocations;
+pub use chat::chat;
 pub use policy::policy;
 
 /// How thorough a run is.
@@ -60,17 +63,18 @@ pub struct Race {
     laps: Vec<Vec<f64>>,
 }
 
-/// Lets contestants play `rounds` rounds in turn: A B C, C B A, A B C, …
+/// Lets contestants play `rounds` rounds in turn, there and back: A B C C B A.
 pub fn race(rounds: usize, contestants: &mut [Contestant<'_>]) -> Race {
     let names = contestants.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut laps = vec![Vec::with_capacity(rounds); contestants.len()];
     for (_, play) in contestants.iter_mut() {
         play(); // warms up
     }
-    for round in 0..rounds {
-        for turn in 0..contestants.len() {
-            let index = if round % 2 == 0 { turn } else { contestants.len() - 1 - turn };
-            laps[index].push(contestants[index].1());
+    for _ in 0..rounds {
+        let there: Vec<_> = contestants.iter_mut().map(|(_, play)| play()).collect();
+        let back: Vec<_> = contestants.iter_mut().rev().map(|(_, play)| play()).collect();
+        for (index, (there, back)) in there.iter().zip(back.iter().rev()).enumerate() {
+            laps[index].push((there + back) / 2.0);
         }
     }
     Race { names, laps }

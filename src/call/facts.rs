@@ -179,16 +179,19 @@ impl Call {
     }
 
     /// Whose API it goes to.
+    #[inline]
     pub fn provider(&self) -> &Provider {
         &self.provider
     }
 
     /// What it asks for.
+    #[inline]
     pub fn operation(&self) -> Operation {
         self.operation
     }
 
     /// The model as things stand: after a rewrite, the new one.
+    #[inline]
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -199,21 +202,25 @@ impl Call {
     }
 
     /// Other models the provider may fall back to.
+    #[inline]
     pub fn fallback_models(&self) -> &[SmolStr] {
         &self.fallback_models
     }
 
     /// How large the input is.
+    #[inline]
     pub fn input(&self) -> Input {
         self.input
     }
 
     /// The most output tokens asked for, per choice.
+    #[inline]
     pub fn max_output_tokens(&self) -> Option<u64> {
         self.max_output_tokens
     }
 
     /// How many answers are asked for.
+    #[inline]
     pub fn choices(&self) -> u64 {
         self.choices
     }
@@ -224,31 +231,37 @@ impl Call {
     }
 
     /// What the model must be able to do.
+    #[inline]
     pub fn needs(&self) -> Needs {
         self.needs
     }
 
     /// Why the input cannot be known from the request, if it cannot.
+    #[inline]
     pub fn open_ended(&self) -> Option<&'static str> {
         self.open_ended
     }
 
     /// The service tier asked for.
+    #[inline]
     pub fn service_tier(&self) -> Option<&str> {
         self.service_tier.as_deref()
     }
 
     /// Where the model is asked to run.
+    #[inline]
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref()
     }
 
     /// The most web searches that the provider is expected to run and bill, if stated.
+    #[inline]
     pub fn web_searches(&self) -> Option<u64> {
         self.web_searches
     }
 
     /// Its labels.
+    #[inline]
     pub fn labels(&self) -> &Labels {
         &self.labels
     }
@@ -264,12 +277,14 @@ impl Call {
     }
 
     /// The time of the decision; the epoch before a policy has seen the call.
+    #[inline]
     pub fn at(&self) -> Timestamp {
         self.at
     }
 
     /// What it may cost at the current model; `None` before a policy has seen the
     /// call, and where the policy allows a model without a known price.
+    #[inline]
     pub fn estimate(&self) -> Option<&Estimate> {
         self.estimate.as_ref()
     }

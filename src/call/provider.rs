@@ -20,7 +20,7 @@ use smol_str::SmolStr;
 #[derive(Clone)]
 pub struct Provider(Name);
 
-// Not a `SmolStr`, because every permit has a copy, and is moved a few times.
+// Not a `SmolStr`, because every permit has a copy.
 #[derive(Clone)]
 enum Name {
     Known(&'static &'static str),

@@ -50,6 +50,7 @@ macro_rules! carry_http {
                 carry::read(request, policy, $rebuild)
             }
 
+            #[inline]
             fn replace(
                 &self,
                 request: Request<B>,

@@ -16,17 +16,18 @@ use crate::{
 };
 
 /// Starts reading a request: only what is metered has its body polled.
+#[inline]
 pub(super) fn read<B: Body>(
-    request: Request<B>,
+    mut request: Request<B>,
     policy: &Policy,
     rebuild: fn(Bytes) -> B,
 ) -> ReadBody<B> {
     match judge(&request, policy) {
         Judged::Call(endpoint) => {
             let uri = endpoint.needs_uri().then(|| Box::new(request.uri().clone()));
-            let (head, body) = request.into_parts();
-            let labels = head.extensions.get::<Labels>().cloned().unwrap_or_default();
-            let request = Request::from_parts(head, rebuild(Bytes::new()));
+            let labels = request.extensions().get::<Labels>().cloned().unwrap_or_default();
+            // Not by taking it apart: its head is large, and is to stay where it is.
+            let body = std::mem::replace(request.body_mut(), rebuild(Bytes::new()));
             let call = Bodiless { request, endpoint, uri, labels };
             ReadBody::reading(call, body, policy.settings().body_cap())
         }
@@ -43,6 +44,7 @@ pub(super) fn judge<B: Body>(request: &Request<B>, policy: &Policy) -> Judged {
 }
 
 /// Puts a body back, with the length it now has.
+#[inline(always)] // a request is large, and is to be written where it is going
 pub(super) fn replace<B>(
     mut request: Request<B>,
     changes: Changes<'_>,
@@ -71,6 +73,7 @@ fn is_number(value: &HeaderValue, number: usize) -> bool {
 }
 
 /// Wraps a response's body, by what its head says the body is.
+#[inline]
 pub(super) fn meter<B: Body<Data = Bytes>>(
     response: Response<B>,
     mut permit: Permit,

@@ -30,6 +30,7 @@ pub(super) struct Priced {
 }
 
 impl Priced {
+    #[inline(always)] // it is to be written where it stays
     pub(super) fn new(call: &Call, version: usize, entry: Option<EntryId>) -> Self {
         Self {
             at: call.at(),
@@ -45,6 +46,7 @@ impl Priced {
 
     /// The tier of a response that may not say: a discount has to be said, a
     /// surcharge was asked for.
+    #[inline]
     fn tier(&self, told: Option<&str>) -> Tier {
         match (told, self.tier) {
             (Some(name), _) => Tier::named(name),
@@ -63,7 +65,7 @@ impl Inner {
         &self,
         priced: &Priced,
         provider: &Provider,
-        told: Told<'_>,
+        told: &Told<'_>,
     ) -> Option<Usd> {
         let usage = told.usage?;
         let book = self.prices.get(priced.version as usize);
@@ -103,6 +105,7 @@ const ABSURD: u64 = 10;
 /// The limit where the book knows none: larger than any context window there is.
 const LARGEST_WINDOW: u64 = 20_000_000;
 
+#[inline]
 fn is_absurd(usage: &Usage, choices: u64, entry: Option<&Entry>) -> bool {
     let context = entry.and_then(Entry::context_window).unwrap_or(LARGEST_WINDOW);
     let output = entry.and_then(Entry::max_output_tokens).unwrap_or(context).max(context);

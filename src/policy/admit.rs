@@ -8,7 +8,8 @@ use super::{
     outage::Outage,
     plan::Plan,
     pricing::{InputEstimator, Prices, Quote},
-    status::{SpendError, Tally},
+    stats::Tally,
+    status::SpendError,
 };
 use crate::{
     call::{BoxFuture, Call, Counters, Used},
@@ -127,7 +128,7 @@ impl Policy {
     #[inline(always)] // a permit is to be written where it is going
     pub(crate) fn admit_now(&self, call: &mut Call) -> Admission {
         if self.0.settings.mode == Mode::Off {
-            return Admission::Now(Ok(Permit::unmetered(Arc::clone(&self.0), call)));
+            return Admission::Now(Ok(Permit::unmetered()));
         }
         if let Err(error) = self.begin(call) {
             return Admission::Now(Err(self.refused(call, error)));
@@ -140,13 +141,11 @@ impl Policy {
             && let Some(reservation) = self.reserve_shortly(shortcut, store, call, book, quote)
         {
             let policy = Arc::clone(&self.0);
-            let permit = Permit::new(policy, call, version, quote, Some(reservation));
-            return Admission::Now(Ok(match self.is_heard() {
-                // Not a reference to the permit but the permit, so that what nobody listens
-                // to is written only where it is going.
-                true => permit.announced(call, None, None),
-                false => permit,
-            }));
+            let mut permit = Permit::new(policy, call, version, quote, Some(reservation));
+            if self.is_heard() {
+                permit.announce(call, None, None);
+            }
+            return Admission::Now(Ok(permit));
         }
         self.admit_at_length(call, version, quoted)
     }

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 const PAUSE: Duration = Duration::from_millis(5);
 
 impl Policy {
-    /// Waits until no call is in flight on this policy's store, and everything that was
+    /// Waits until no call of this process is in flight on this policy's store, and everything that was
     /// settled is applied: the last thing a service does before it ends, when it has
     /// stopped making calls. A call whose permit is lost is waited for until its
     /// deadline, so put a timeout around this.

@@ -33,8 +33,10 @@ mod builder;
 mod decide;
 mod drain;
 mod guard;
+mod held;
 mod outage;
 mod permit;
+mod place;
 mod plan;
 mod pricing;
 mod receipt;
@@ -42,6 +44,7 @@ mod reserve;
 mod settings;
 mod settle;
 mod shortcut;
+mod stats;
 mod status;
 mod twins;
 
@@ -55,4 +58,5 @@ pub use receipt::Receipt;
 pub use settings::{
     InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Settings, UnknownPrice,
 };
-pub use status::{Spend, SpendError, Stats};
+pub use stats::Stats;
+pub use status::{Spend, SpendError};

@@ -19,29 +19,34 @@ use crate::{
 /// Every price book this policy has used. Appending instead of swapping means that
 /// a call takes no reference count: its version stays where it is.
 pub(crate) struct Prices {
-    versions: boxcar::Vec<PriceBook>,
+    /// Most often the only one.
+    first: PriceBook,
+    later: boxcar::Vec<PriceBook>,
     current: AtomicUsize,
 }
 
 impl Prices {
     pub(crate) fn new(book: PriceBook) -> Self {
-        let versions = boxcar::Vec::new();
-        versions.push(book);
-        Self { versions, current: AtomicUsize::new(0) }
+        Self { first: book, later: boxcar::Vec::new(), current: AtomicUsize::new(0) }
     }
 
     pub(crate) fn set(&self, book: PriceBook) {
-        let version = self.versions.push(book);
+        let version = 1 + self.later.push(book);
         self.current.fetch_max(version, Ordering::AcqRel);
     }
 
+    #[inline]
     pub(crate) fn current(&self) -> (usize, &PriceBook) {
         let version = self.current.load(Ordering::Acquire);
         (version, self.get(version))
     }
 
+    #[inline]
     pub(crate) fn get(&self, version: usize) -> &PriceBook {
-        &self.versions[version]
+        match version.checked_sub(1) {
+            None => &self.first,
+            Some(later) => &self.later[later],
+        }
     }
 }
 
@@ -78,6 +83,7 @@ pub(crate) struct Quote {
 }
 
 /// The provider may search on its own; how often is not known before.
+#[inline]
 pub(super) fn searches(call: &Call) -> u64 {
     call.web_searches().unwrap_or_else(|| u64::from(call.may_search()))
 }
@@ -187,6 +193,7 @@ pub(super) fn unknown_price(model: &str, provider: &Provider) -> Deny {
 }
 
 /// What of a call moves its price.
+#[inline]
 pub(crate) fn asked(call: &Call) -> Asked<'_> {
     Asked {
         tier: call.service_tier(),

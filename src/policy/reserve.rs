@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     price::PriceBook,
     rule::Step,
-    store::{Facts, Hold, MemoryStore, Reservation, ReserveError},
+    store::{Facts, Hold, MemoryStore, Reservation, ReserveError, StoreError},
     telemetry,
     usd::Usd,
 };
@@ -173,12 +173,23 @@ impl Policy {
                 if !admits && !self.observes() {
                     return Err(error.into());
                 }
-                telemetry::outage(call, &error);
+                self.note_unmetered(call, progress, &error);
                 None
             }
         };
         progress.would_deny = progress.would_deny.take().or(denied);
         Ok(self.grant(call, progress, reservation))
+    }
+
+    /// A call goes out without being counted.
+    fn note_unmetered(&self, call: &Call, progress: &Progress, error: &StoreError) {
+        let (store, estimate) = (self.0.store.get(), progress.quote.cost);
+        self.0.tally.count_unmetered();
+        if store.keeps_ledger() {
+            let book = self.0.prices.get(progress.version);
+            store.unmetered(&self.facts(call, book), estimate, call.at());
+        }
+        telemetry::outage(call, error);
     }
 
     fn grant(
@@ -189,11 +200,11 @@ impl Policy {
     ) -> Permit {
         call.lend(None);
         let policy = Arc::clone(&self.0);
-        let permit = Permit::new(policy, call, progress.version, &progress.quote, reservation);
+        let mut permit = Permit::new(policy, call, progress.version, &progress.quote, reservation);
         let (would_deny, would_use) = (progress.would_deny.take(), progress.would_use.take());
-        match self.is_heard() || would_deny.is_some() || would_use.is_some() {
-            true => permit.announced(call, would_deny, would_use),
-            false => permit,
+        if self.is_heard() || would_deny.is_some() || would_use.is_some() {
+            permit.announce(call, would_deny, would_use);
         }
+        permit
     }
 }

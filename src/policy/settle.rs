@@ -1,6 +1,9 @@
 //! Every end of a call has a rule.
 
-use super::{OnAbandoned, OnAmbiguous, Permit, permit::Phase};
+use super::{
+    OnAbandoned, OnAmbiguous,
+    held::{Held, Phase},
+};
 use crate::{
     clock::Timestamp,
     provider::Told,
@@ -43,12 +46,9 @@ fn billing(phase: Phase) -> Billing {
     }
 }
 
-impl Permit {
-    /// Settles, the first time it is called, by what the response has told.
-    pub(super) fn end(&mut self, end: End, told: Told<'_>) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
+impl Held {
+    /// Settles by what the response has told.
+    pub(super) fn end(&mut self, end: End, told: &Told<'_>) {
         let actual = self.actual(told);
         let (cost, how) = self.verdict(end, actual, told.is_partial);
         if let Some(reservation) = self.reservation {
@@ -108,12 +108,12 @@ impl Permit {
     }
 
     /// The cost of the usage seen, `None` if none was seen or it cannot be true.
-    fn actual(&self, told: Told<'_>) -> Option<Usd> {
+    fn actual(&self, told: &Told<'_>) -> Option<Usd> {
         self.policy.actual_cost(&self.priced, &self.provider, told)
     }
 
     #[inline]
-    fn report(&self, cost: Usd, how: SettledHow, told: Told<'_>) {
+    fn report(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
         self.policy.tally.count_settled(how);
         if self.receipt().is_some() || telemetry::is_heard() {
             self.tell_settled(cost, how, told);
@@ -121,7 +121,7 @@ impl Permit {
     }
 
     #[inline(never)]
-    fn tell_settled(&self, cost: Usd, how: SettledHow, told: Told<'_>) {
+    fn tell_settled(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
         let settled = Settled { cost, reserved: self.reserved, how, usage: told.usage.copied() };
         if let Some(receipt) = self.receipt() {
             receipt.settle(settled);

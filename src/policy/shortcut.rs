@@ -29,7 +29,7 @@ const MOST_COUNTERS: usize = 12;
 pub(crate) struct Shortcut {
     plan: store::Plan,
     /// For each counter, the smallest limit that holds for all calls.
-    caps: Vec<Cap>,
+    limits: [u64; MOST_COUNTERS],
     /// The rules that have to look at the call.
     looks: Vec<usize>,
     /// Those of the plan.
@@ -41,23 +41,6 @@ struct Scoped {
     label: Option<Word>,
     /// Whether a rule counts by it, which has something to say where it is missing.
     is_counted: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Cap {
-    limit: u64,
-    unit: Unit,
-}
-
-impl Cap {
-    /// The most that may have been used before.
-    #[inline]
-    fn room(self, cost: u64) -> Option<u64> {
-        self.limit.checked_sub(match self.unit {
-            Unit::Cost => cost,
-            Unit::Calls => 1,
-        })
-    }
 }
 
 impl Shortcut {
@@ -73,8 +56,7 @@ impl Shortcut {
         if is_large || steps.iter().any(|planned| planned.step.has_user_code()) {
             return None;
         }
-        let cap = |planned: &Planned| Cap { limit: u64::MAX, unit: planned.key.unit };
-        let mut caps: Vec<_> = counters.iter().map(cap).collect();
+        let mut smallest = [u64::MAX; MOST_COUNTERS];
         let scoped = |label: &Option<Word>| Scoped { label: label.clone(), is_counted: false };
         let mut scopes: Vec<_> = scopes.iter().map(scoped).collect();
         let (mut looks, mut limits) = (Vec::new(), Vec::new());
@@ -87,8 +69,8 @@ impl Shortcut {
             let counter = usize::from(planned.counter);
             match rule.limit {
                 LimitSource::Fixed(limit) => {
-                    let cap = caps.get_mut(counter)?;
-                    cap.limit = cap.limit.min(limit);
+                    let known = smallest.get_mut(counter)?;
+                    *known = limit.min(*known);
                     limits.push((counters.get(counter)?.id, limit));
                 }
                 LimitSource::ByValue { .. } if rule.unit == Unit::Cost => looks.push(index),
@@ -98,7 +80,7 @@ impl Shortcut {
         }
         let charges: Vec<_> = counters.iter().map(Planned::charge).collect();
         let plan = store.plan(&charges, &limits)?;
-        Some(Self { plan, caps, looks, scopes })
+        Some(Self { plan, limits: smallest, looks, scopes })
     }
 }
 
@@ -118,29 +100,26 @@ impl Policy {
         if !quote.known || cost == u64::MAX {
             return None;
         }
-        let mut values = [""; MOST_SCOPES];
-        for (value, scope) in values.iter_mut().zip(&short.scopes) {
+        let (mut words, mut values) = ([None; MOST_SCOPES], [""; MOST_SCOPES]);
+        for ((word, value), scope) in words.iter_mut().zip(&mut values).zip(&short.scopes) {
             if let Some(key) = &scope.label {
-                *value = match call.labels().of(key) {
-                    Some(value) => value.text(),
+                *word = call.labels().of(key);
+                *value = match word {
+                    Some(word) => word.text(),
                     None if scope.is_counted => return None,
                     None => Scope::NONE,
                 };
             }
         }
-        let mut rooms = [0; MOST_COUNTERS];
-        for (room, cap) in rooms.iter_mut().zip(&short.caps) {
-            *room = cap.room(cost)?;
-        }
+        let mut limits = short.limits;
         for step in &short.looks {
             let planned = self.0.plan.steps.get(*step)?;
             match &planned.step {
                 Step::Counted(rule) => {
-                    let scope = short.scopes.get(usize::from(planned.scope))?;
-                    let value = scope.label.as_ref().and_then(|key| call.labels().of(key));
-                    if let Some(limit) = rule.limit.of(call, value) {
-                        let room = rooms.get_mut(usize::from(planned.counter))?;
-                        *room = Cap { limit, unit: rule.unit }.room(cost)?.min(*room);
+                    let word = *words.get(usize::from(planned.scope))?;
+                    if let Some(limit) = rule.limit.of(call, word) {
+                        let known = limits.get_mut(usize::from(planned.counter))?;
+                        *known = limit.min(*known);
                     }
                 }
                 other if other.passes(View { call, prices }) => {}
@@ -148,6 +127,6 @@ impl Policy {
             }
         }
         let lasts = self.0.deadline_nanos;
-        store.reserve_planned(&short.plan, &values, &rooms, cost, call.at(), lasts)
+        store.reserve_planned(&short.plan, &values, &limits, cost, call.at(), lasts)
     }
 }

@@ -17,6 +17,7 @@ use super::{
     name::{Name, NameRef, lowered},
     overlay::Overlay,
     price::Price,
+    recent::Recent,
     shelf::Shelf,
 };
 use crate::{call::Provider, clock::Timestamp, estimate::Family};
@@ -52,6 +53,7 @@ pub(super) struct Edition {
     /// The shelf's entries, with the discounts of this edition.
     pub(super) entries: Arc<[Entry]>,
     pub(super) own: Own,
+    pub(super) recent: Recent,
 }
 
 /// What an overlay adds; all names lower-case.
@@ -80,7 +82,7 @@ impl PriceBook {
             .get_or_init(|| {
                 let shelf = Shelf::parse(include_str!("prices.json")).unwrap_or_default();
                 let entries = Arc::clone(&shelf.entries);
-                Self::new(Edition { shelf: Arc::new(shelf), entries, own: Own::default() })
+                Self::new(Edition { shelf: Arc::new(shelf), entries, ..Edition::default() })
             })
             .clone()
     }
@@ -109,13 +111,11 @@ impl PriceBook {
     #[inline]
     pub fn find(&self, provider: &Provider, model: &str) -> Option<EntryId> {
         let edition = &*self.0;
-        // A listed name is in lower case, so it needs no copy to be compared.
-        if let Some(id) = edition.shelf.listed(provider.name(), model)
-            && !edition.own.mentions(model)
-        {
+        let id = edition.recent.get(model);
+        if edition.entry(id).is_some_and(|entry| entry.is_named(provider, model)) {
             return Some(EntryId(id));
         }
-        edition.find(provider.name(), model)
+        edition.look_up(provider, model)
     }
 
     /// An entry that [`PriceBook::find`] of this book gave.
@@ -166,6 +166,20 @@ impl Default for PriceBook {
 }
 
 impl Edition {
+    #[inline(never)]
+    fn look_up(&self, provider: &Provider, model: &str) -> Option<EntryId> {
+        let listed = self.shelf.listed(provider.name(), model);
+        let found = match listed.filter(|_| !self.own.mentions(model)) {
+            // A listed name is in lower case, so it needs no copy to be compared.
+            Some(id) => EntryId(id),
+            None => self.find(provider.name(), model)?,
+        };
+        if self.entry(found.0).is_some_and(|entry| entry.is_named(provider, model)) {
+            self.recent.set(model, found.0);
+        }
+        Some(found)
+    }
+
     /// Not inlined: the hot path of [`PriceBook::find`] should stay small.
     #[inline(never)]
     fn find(&self, provider: &str, model: &str) -> Option<EntryId> {
@@ -179,6 +193,7 @@ impl Edition {
         })
     }
 
+    #[inline]
     pub(super) fn entry(&self, id: u32) -> Option<&Entry> {
         let id = usize::try_from(id).ok()?;
         self.entries.get(id).or_else(|| self.own.entries.get(id.checked_sub(self.entries.len())?))
@@ -186,6 +201,7 @@ impl Edition {
 }
 
 impl Own {
+    #[inline]
     fn mentions(&self, model: &str) -> bool {
         !self.mentioned.is_empty() && self.mentioned.contains(model)
     }

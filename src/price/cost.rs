@@ -158,6 +158,7 @@ impl Price {
 
     /// One division for both the surcharge and the step to nano-dollars, so that
     /// rounding happens once. Only tokens carry the surcharge.
+    #[inline]
     fn in_usd(&self, tokens: u128, pieces: u128, region: Region) -> Usd {
         rounded_up(self.hundredths(tokens, pieces, region))
     }
@@ -169,6 +170,12 @@ impl Price {
             Region::Global => SAME,
             Region::Regional => self.regional_percent,
         };
+        // Up to $18,000,000, that is always, the factors are of 64 bits, and
+        // nothing can overflow.
+        if let (Ok(tokens), Ok(pieces)) = (u64::try_from(tokens), u64::try_from(pieces)) {
+            return u128::from(tokens) * u128::from(percent)
+                + u128::from(pieces) * u128::from(SAME);
+        }
         tokens
             .saturating_mul(u128::from(percent))
             .saturating_add(pieces.saturating_mul(u128::from(SAME)))

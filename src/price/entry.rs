@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use super::price::Price;
-use crate::{call::Provider, clock::Timestamp, estimate::Family};
+use crate::{call::Provider, clock::Timestamp, estimate::Family, same::same};
 
 /// Which entry of a book; only meaningful together with the book it came from.
 ///
@@ -75,6 +75,12 @@ impl Entry {
     /// The most tokens a request and its answer can have together, where known.
     pub fn context_window(&self) -> Option<u64> {
         self.context_window
+    }
+
+    /// Whether this is its own name, and not an alias or a dated one.
+    #[inline]
+    pub(super) fn is_named(&self, provider: &Provider, model: &str) -> bool {
+        same(&self.model, model) && same(self.provider.name(), provider.name())
     }
 
     pub(crate) fn abilities(&self) -> Abilities {

@@ -26,6 +26,7 @@ mod overlay;
 #[allow(clippy::module_inception)] // the room is named after its main word
 mod price;
 mod rates;
+mod recent;
 mod rule;
 mod shelf;
 mod tier;

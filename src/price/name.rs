@@ -5,6 +5,8 @@ use std::hash::{Hash, Hasher};
 use hashbrown::Equivalent;
 use smol_str::SmolStr;
 
+use crate::same::same;
+
 /// A provider and a model, lower-case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
@@ -37,7 +39,7 @@ impl Hash for Name {
 
 impl Equivalent<Name> for NameRef<'_> {
     fn equivalent(&self, name: &Name) -> bool {
-        self.model == name.model && self.provider == name.provider
+        same(self.model, &name.model) && same(self.provider, &name.provider)
     }
 }
 

@@ -105,6 +105,9 @@ fn google(before: &str, name: &str, method: &str) -> Kind {
 /// The name in `/deployments/{name}/…`, if the path has one.
 pub(super) fn deployment(path: &str) -> Option<&str> {
     const BEFORE: &[u8] = b"/deployments/";
+    if !may_name_deployments(path) {
+        return None;
+    }
     let at = path.as_bytes().windows(BEFORE.len()).position(|part| part == BEFORE)?;
     let (name, _) = path.get(at + BEFORE.len()..)?.split_once('/')?;
     Some(name).filter(|name| !name.is_empty())
@@ -114,6 +117,9 @@ pub(super) fn deployment(path: &str) -> Option<&str> {
 /// or by one where that takes none: a provider that reads `..`, `%64` or capitals in its
 /// own way would answer with a model that no rule has seen.
 pub(super) fn hides_deployment(path: &str) -> bool {
+    if !may_name_deployments(path) {
+        return false;
+    }
     let plain = unescaped(path);
     let mut named = plain.split(['/', '\\']).filter(|segment| {
         let name = segment.split(';').next().unwrap_or_default();
@@ -123,6 +129,18 @@ pub(super) fn hides_deployment(path: &str) -> bool {
         (None, _) => false,
         (Some(_), Some(_)) => true,
         (Some(_), None) => is_devious(path) || deployment(path).is_none(),
+    }
+}
+
+/// Whether the word is in a path, or may be if it is read in another way. Nearly every
+/// path is one in which it is not.
+fn may_name_deployments(path: &str) -> bool {
+    const WORD: &[u8] = b"deployments";
+    let begins = |first: &u8| first.eq_ignore_ascii_case(&b'd');
+    let is_word = |part: &[u8]| part.first().is_some_and(begins) && part.eq_ignore_ascii_case(WORD);
+    match memchr::memchr3(b'd', b'D', b'%', path.as_bytes()) {
+        None => false,
+        Some(_) => path.contains('%') || path.as_bytes().windows(WORD.len()).any(is_word),
     }
 }
 

@@ -1,15 +1,11 @@
 //! What a policy asks of a store, and what it may rely on.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
 use smol_str::SmolStr;
 
-use super::facts::{Ending, Facts};
+use super::{
+    answer::{Answer, StoreError},
+    facts::{Ending, Facts},
+};
 use crate::{
     claim::{Scope, Unit},
     clock::Timestamp,
@@ -75,6 +71,12 @@ pub trait Store: Send + Sync + 'static {
     /// its newest amounts first.
     fn adjust<'a>(&'a self, adjustment: Adjustment<'a>) -> Answer<'a, Result<Reading, StoreError>>;
 
+    /// Raises every limit on one counter of a scope for a while, in place of what it was
+    /// raised by before. Defaults to an error: not every store has means for that.
+    fn raise<'a>(&'a self, _raise: Raise<'a>) -> Answer<'a, Result<Reading, StoreError>> {
+        Answer::ready(Err(StoreError::new("this store cannot raise limits")))
+    }
+
     /// Waits until everything handed over so far is applied.
     fn flush(&self) -> Answer<'_, Result<(), StoreError>>;
 
@@ -106,6 +108,10 @@ pub trait Store: Send + Sync + 'static {
     /// A call was denied by this rule; `estimate` is what it might have cost, where that
     /// is known. Must return at once and never fail. Defaults to nothing.
     fn deny(&self, _facts: &Facts<'_>, _rule: &str, _estimate: Option<Usd>, _at: Timestamp) {}
+
+    /// A call was sent without being counted, because this store did not answer. Must
+    /// return at once and never fail. Defaults to nothing.
+    fn unmetered(&self, _facts: &Facts<'_>, _estimate: Usd, _at: Timestamp) {}
 }
 
 /// What a counter means. Two rules that mean the same share one counter.
@@ -265,71 +271,21 @@ pub struct Adjustment<'a> {
     pub at: Timestamp,
 }
 
-/// A store's answer: at hand, or to be awaited.
+/// A limit is raised by hand.
 ///
-/// A store in memory answers at once, and then a decision needs no await and no
-/// allocation.
-///
-/// For an example see [`MemoryStore`](crate::MemoryStore).
-pub enum Answer<'a, T> {
-    /// At hand. Holds `None` only after it was taken by polling.
-    Ready(Option<T>),
-    /// To be awaited.
-    Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+/// For an example see [`Policy::raise_limit`](crate::Policy::raise_limit).
+#[derive(Clone, Copy, Debug)]
+pub struct Raise<'a> {
+    /// The counter.
+    pub counter: CounterId,
+    /// The label's value, `""` for the workspace.
+    pub value: &'a str,
+    /// By how much, in nano-dollars or calls; zero ends what was raised before.
+    pub by: u64,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why, for whoever audits it.
+    pub reason: &'a str,
+    /// When.
+    pub at: Timestamp,
 }
-
-impl<'a, T> Answer<'a, T> {
-    /// An answer at hand.
-    pub fn ready(value: T) -> Self {
-        Self::Ready(Some(value))
-    }
-
-    /// An answer to be awaited.
-    pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
-        Self::Pending(Box::pin(future))
-    }
-}
-
-impl<T: Unpin> Future for Answer<'_, T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        match &mut *self {
-            // Polled after completion, which the contract of `Future` leaves open.
-            Self::Ready(value) => value.take().map_or(Poll::Pending, Poll::Ready),
-            Self::Pending(future) => future.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Answer<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ready(value) => f.debug_tuple("Ready").field(value).finish(),
-            Self::Pending(_) => f.debug_tuple("Pending").finish(),
-        }
-    }
-}
-
-/// A store did not answer or refused to.
-///
-/// For an example see [`MemoryStore`](crate::MemoryStore).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreError {
-    message: String,
-}
-
-impl StoreError {
-    /// An error with a message for operators.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for StoreError {}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Adjustment, Answer, CounterId, CounterKey, Ending, Facts, Hold, Reading, Reservation,
+    Adjustment, Answer, CounterId, CounterKey, Ending, Facts, Hold, Raise, Reading, Reservation,
     ReserveError, Store, StoreError,
 };
 use crate::{clock::Timestamp, usd::Usd};
@@ -47,6 +47,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).adjust(adjustment)
     }
 
+    fn raise<'a>(&'a self, raise: Raise<'a>) -> Answer<'a, Result<Reading, StoreError>> {
+        (**self).raise(raise)
+    }
+
     fn flush(&self) -> Answer<'_, Result<(), StoreError>> {
         (**self).flush()
     }
@@ -73,5 +77,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn deny(&self, facts: &Facts<'_>, rule: &str, estimate: Option<Usd>, at: Timestamp) {
         (**self).deny(facts, rule, estimate, at);
+    }
+
+    fn unmetered(&self, facts: &Facts<'_>, estimate: Usd, at: Timestamp) {
+        (**self).unmetered(facts, estimate, at);
     }
 }

@@ -18,11 +18,11 @@ const TASK: &str = "DRIFTLOCK_TEST_TASK";
 const MARK: &str = "@ ";
 
 /// Starts the child's part of a test, with a file and a task.
-pub(crate) fn start(part: &str, file: &Path, task: impl ToString) -> Child {
+pub(crate) fn start(part: &str, file: &Path, task: &str) -> Child {
     Command::new(env::current_exe().unwrap())
         .args([part, "--exact", "--nocapture", "--test-threads=1"])
         .env(FILE, file)
-        .env(TASK, task.to_string())
+        .env(TASK, task)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -5,7 +5,7 @@ use std::future::Future;
 use driftlock::{
     Amount, Timestamp, Unit, Usd,
     report::{Budget, Key, Report, ReportError},
-    store::{Adjustment, CounterKey, SqliteStore, Store},
+    store::{Adjustment, CounterKey, Raise, SqliteStore, Store},
 };
 use serde::Serialize;
 
@@ -49,7 +49,8 @@ pub(crate) fn raise(report: &Report, asked: &Raise, to: &mut To<'_>) -> Result<(
     let (counter, before) = find(report, key, *new)?;
     let value = key.value();
     with_store(report, async |store| {
-        Ok(store.raise(&counter, value, by, until, reason, at).await?)
+        let counter = store.counter(&counter);
+        Ok(store.raise(Raise { counter, value, by, until, reason, at }).await?)
     })?;
     let after = tell(report, key, &before, to)?;
     if to.is_json {

@@ -11,14 +11,18 @@ use super::{
     scopes::{NONE, Scopes},
 };
 use crate::store::{
-    contract::{Charge, CounterId, StoreError},
+    answer::StoreError,
+    contract::{Charge, CounterId},
     counting::Horizon,
 };
 
 /// Charges, those next to each other on one scope together.
 #[derive(Debug, Default)]
 pub(super) struct Charges {
-    pub(super) runs: SmallVec<[Run; 2]>,
+    pub(super) runs: Vec<Run>,
+    /// Whether two values are of one label, so that they may have one scope: the same
+    /// value twice, or newcomers above the cap.
+    pub(super) may_share: bool,
 }
 
 /// Charges on one scope.
@@ -31,7 +35,7 @@ pub(super) struct Run {
     pub(super) slot: u32,
     /// How many counters the scope must have.
     pub(super) columns: u32,
-    pub(super) booked: SmallVec<[Booked; 4]>,
+    pub(super) booked: Vec<Booked>,
 }
 
 /// A counter that is booked on.
@@ -96,9 +100,15 @@ impl Charges {
                     family: meaning.family,
                     slot: scopes.workspace(meaning.family),
                     columns: column + 1,
-                    booked: SmallVec::from_iter([booked]),
+                    booked: vec![booked],
                 }),
             }
+        }
+        let of_one_label = |run: &Run, other: &Run| run.family == other.family;
+        let mut rest = found.runs.as_slice();
+        while let [run, others @ ..] = rest {
+            found.may_share |= others.iter().any(|other| of_one_label(run, other));
+            rest = others;
         }
         Ok(found)
     }
@@ -129,8 +139,8 @@ pub(super) fn senseless(what: &str) -> StoreError {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(super) number: u32,
-    /// For each run, which of the call's values has its scope.
-    pub(super) values: Vec<u8>,
+    /// How many values a call must have: one for each run, in their order.
+    pub(super) values: usize,
 }
 
 /// All charges that were ever looked up.

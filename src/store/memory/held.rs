@@ -77,30 +77,33 @@ impl Held {
         let record = &mut self.slab[slot];
         record.tag = self.last_tag;
         record.expired = false;
+        record.slots.clear();
+        record.more_untils.clear();
         (Reservation { key: u64::from(slot), tag: self.last_tag }, record)
     }
 
-    /// The record of a reservation, unless it is settled already.
-    #[inline]
-    pub(super) fn find(&mut self, reservation: Reservation) -> Option<&mut Record> {
+    /// The record of a reservation, unless it has ended already.
+    fn find(&mut self, reservation: Reservation) -> Option<&mut Record> {
         let slot = u32::try_from(reservation.key).ok()?;
         self.slab.get_mut(slot).filter(|record| record.tag == reservation.tag && record.tag != 0)
     }
 
-    /// Ends a reservation that [`find`](Self::find) found.
+    /// Ends a reservation, unless it has ended already. What it booked is there to be
+    /// looked at until another one is opened.
     #[inline]
-    pub(super) fn close(&mut self, reservation: Reservation) {
-        let Some(record) = self.find(reservation) else { return };
-        let was_open = !record.expired;
+    pub(super) fn close(&mut self, reservation: Reservation) -> Option<&Record> {
+        let slot = u32::try_from(reservation.key).ok()?;
+        let record = self.slab.get_mut(slot)?;
+        if record.tag != reservation.tag || record.tag == 0 {
+            return None;
+        }
         record.tag = 0;
-        record.slots.clear();
-        record.more_untils.clear();
-        let slot = reservation.key as u32;
-        if was_open {
+        if !record.expired {
             self.deadlines[slot as usize] = u64::MAX;
             self.open -= 1;
         }
         self.slab.give(slot);
+        Some(&self.slab[slot])
     }
 
     /// Moves the deadline of a reservation that is still open at `now`.

@@ -10,16 +10,18 @@
 //! longer or wider, take a durable store.
 //!
 //! From the outside in: `store` hashes and locks; `charges` are what a call books,
-//! looked up once for a policy; `booking` checks all and books all in the `state`;
-//! `holding` does so for calls that no policy has planned; `settling`, `refusal` and
-//! `sweep` are what else can happen. What is kept are `scopes` with their counters, and the reservations that
-//! are `held`.
+//! looked up once for a policy; `planned` checks and books them in the `state` in one go,
+//! `holding` and `booking` those of calls that no policy has planned; `settling`,
+//! `refusal` and `sweep` are what else can happen. What is kept are `scopes` with their
+//! counters, found by their `index`, and the reservations that are `held`.
 
 mod booking;
 mod charges;
 mod held;
 mod holding;
+mod index;
 mod meaning;
+mod planned;
 mod refusal;
 mod scopes;
 mod settling;

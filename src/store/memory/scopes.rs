@@ -1,23 +1,19 @@
 //! Who has counters: workspaces, and the values of labels.
 //!
-//! Scopes lie in a [`Slab`] and are found through an index of `(hash, slot)` pairs.
-//! Because the index carries the hash, it grows without touching the scopes; it
-//! is split into small tables, so that no call waits for all of it to grow.
+//! Scopes lie in a [`Slab`] and are found through an [`Index`] of their hashes, which grows
+//! without touching them.
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::slab::Slab;
-use crate::{claim::Scope as Names, store::counting::Counter};
+use super::{index::Index, slab::Slab};
+use crate::{claim::Scope as Names, same::same, store::counting::Counter};
 
 /// No such slot, no such family.
 pub(super) const NONE: u32 = u32::MAX;
-
-/// One table for each value of the highest bits of a hash.
-const TABLE_BITS: u32 = 7;
 
 /// One workspace, or one value of one label of it.
 #[derive(Debug)]
@@ -68,7 +64,7 @@ struct Family {
 #[derive(Debug)]
 pub(super) struct Scopes {
     slab: Slab<Scope>,
-    index: Vec<HashTable<(u32, u32)>>,
+    index: Index,
     hasher: DefaultHashBuilder,
     families: Vec<Family>,
     names: HashMap<(SmolStr, Option<SmolStr>), u32, DefaultHashBuilder>,
@@ -79,8 +75,7 @@ pub(super) struct Scopes {
 
 impl Scopes {
     pub(super) fn new(hasher: DefaultHashBuilder, most: usize) -> Self {
-        let index = (0..1 << TABLE_BITS).map(|_| HashTable::new()).collect();
-        let (slab, families, names) = Default::default();
+        let (slab, index, families, names) = Default::default();
         Self { slab, index, hasher, families, names, labelled: 0, most }
     }
 
@@ -115,14 +110,11 @@ impl Scopes {
 
     #[inline]
     fn find(&self, family: u32, key: &str, hash: u64) -> u32 {
-        let hash = mixed(hash, family);
-        let found = self.index[table_of(hash)].find(spread(hash), |&(known, slot)| {
-            known == hash && {
-                let scope = &self.slab[slot];
-                scope.family == family && scope.key == key
-            }
+        let found = self.index.find(mixed(hash, family), |slot| {
+            let scope = &self.slab[slot];
+            scope.family == family && same(&scope.key, key)
         });
-        found.map_or(NONE, |&(_, slot)| slot)
+        found.unwrap_or(NONE)
     }
 
     /// The slot of the workspace's own scope; [`NONE`] for a label.
@@ -147,7 +139,7 @@ impl Scopes {
         let slot = self.slab.take();
         self.slab[slot] = Scope { key: SmolStr::new(key), family, ..Scope::default() };
         self.labelled += 1;
-        self.index[table_of(hash)].insert_unique(spread(hash), (hash, slot), |&(h, _)| spread(h));
+        self.index.insert(hash, slot);
         slot
     }
 
@@ -192,10 +184,7 @@ impl Scopes {
         }
         let hash = mixed(hash_of(&self.hasher, &scope.key), scope.family);
         self.slab[slot] = Scope::default();
-        let entry = self.index[table_of(hash)].find_entry(spread(hash), |&(_, at)| at == slot);
-        if let Ok(entry) = entry {
-            entry.remove();
-        }
+        self.index.remove(hash, slot);
         self.slab.give(slot);
         self.labelled -= 1;
     }
@@ -210,13 +199,4 @@ pub(super) fn hash_of(hasher: &DefaultHashBuilder, value: &str) -> u64 {
 
 fn mixed(hash: u64, family: u32) -> u32 {
     ((hash >> 32) as u32 ^ hash as u32) ^ family.wrapping_mul(0x9E37_79B9)
-}
-
-fn table_of(hash: u32) -> usize {
-    (hash >> (u32::BITS - TABLE_BITS)) as usize
-}
-
-/// All 64 bits a table wants, of which the highest are not those of [`table_of`].
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

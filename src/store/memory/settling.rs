@@ -14,7 +14,7 @@ impl State {
     pub(super) fn settle(&mut self, reservation: Reservation, cost: u64, at: Timestamp) {
         let now = self.advance(at);
         let Self { held, plans, scopes, .. } = self;
-        let Some(record) = held.find(reservation) else { return };
+        let Some(record) = held.close(reservation) else { return };
         let reserved = record.cost;
         let (refund, over) = (reserved.saturating_sub(cost), cost.saturating_sub(reserved));
         for (run, slot) in plans.at(record.plan).runs.iter_mut().zip(&record.slots) {
@@ -36,14 +36,13 @@ impl State {
                 }
             }
         }
-        held.close(reservation);
     }
 
     /// Gives everything back, calls included.
     pub(super) fn release(&mut self, reservation: Reservation, at: Timestamp) {
         let now = self.advance(at);
         let Self { held, plans, scopes, .. } = self;
-        let Some(record) = held.find(reservation) else { return };
+        let Some(record) = held.close(reservation) else { return };
         let mut untils = record.untils.iter().chain(&record.more_untils);
         for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
             let scope = scopes.at(*slot);
@@ -60,7 +59,6 @@ impl State {
                 }
             }
         }
-        held.close(reservation);
     }
 
     /// Counts every reservation whose deadline is reached as settled.
@@ -77,9 +75,8 @@ impl State {
             }
         });
         while let Some(reservation) = held.surplus() {
-            let Some(record) = held.find(reservation) else { continue };
+            let Some(record) = held.close(reservation) else { continue };
             record.slots.iter().for_each(|slot| scopes.at(*slot).held_by -= 1);
-            held.close(reservation);
         }
     }
 

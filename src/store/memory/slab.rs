@@ -25,6 +25,7 @@ impl<T> Default for Slab<T> {
 
 impl<T: Default> Slab<T> {
     /// A place, with whatever its last user left in it, or a new default value.
+    #[inline]
     pub(super) fn take(&mut self) -> u32 {
         if let Some(slot) = self.free.pop() {
             return slot;
@@ -43,6 +44,7 @@ impl<T: Default> Slab<T> {
 
 impl<T> Slab<T> {
     /// Gives a place back. Its value stays for the next user.
+    #[inline]
     pub(super) fn give(&mut self, slot: u32) {
         self.free.push(slot);
     }

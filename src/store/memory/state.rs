@@ -5,7 +5,7 @@ use hashbrown::DefaultHashBuilder;
 use super::{charges::Plans, held::Held, meaning::Meanings, scopes::Scopes, sweep::Sweep};
 use crate::{
     clock::Timestamp,
-    store::contract::{CounterId, CounterKey, Reading, Reservation, StoreError},
+    store::{CounterId, CounterKey, Reading, Reservation, StoreError},
 };
 
 /// An expired reservation does not change what is used, only how much of that is
@@ -64,6 +64,11 @@ impl State {
         now
     }
 
+    /// The latest time seen.
+    pub(super) fn now(&self) -> u64 {
+        self.now
+    }
+
     #[cold]
     fn do_chores(&mut self, now: u64) {
         if now >= self.held.next_deadline().max(self.next_look) {
@@ -114,6 +119,7 @@ impl State {
 }
 
 /// A time at which "for ever" has not come yet.
+#[inline]
 pub(super) fn before_the_end(time: Timestamp) -> u64 {
     time.as_nanos().min(u64::MAX - 1)
 }

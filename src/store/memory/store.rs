@@ -6,15 +6,15 @@ use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
 use super::{
-    booking::Ask,
-    charges::{Place, Plan},
+    charges::Plan,
+    planned::Wish,
     scopes::hash_of,
     state::State,
     sync::{Mutex, MutexGuard},
 };
 use crate::{
     clock::Timestamp,
-    store::contract::{
+    store::{
         Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Reading, Refusal, Reservation,
         ReserveError, Store, StoreError,
     },
@@ -112,29 +112,31 @@ impl MemoryStore {
         limits.iter().for_each(|(counter, limit)| state.meanings.widen(*counter, *limit));
         let State { meanings, scopes, plans, .. } = &mut *state;
         let number = plans.of(charges, meanings, scopes).ok()?;
-        let values = plans.at(number).runs.iter().map(|run| run.value).collect();
-        Some(Plan { number, values })
+        let runs = &plans.at(number).runs;
+        let in_order = (0..).zip(runs).all(|(index, run)| run.value == index);
+        let values = runs.len();
+        (in_order && values <= Self::MOST_RUNS).then_some(Plan { number, values })
     }
 
-    /// Reserves what a plan books. `None` if there is no room: a hold tells why.
+    /// Reserves what a plan books, with a limit for each of its charges. `None` if there
+    /// is no room: a hold tells why.
     #[inline]
     pub(crate) fn reserve_planned(
         &self,
         plan: &Plan,
         values: &[&str],
-        rooms: &[u64],
+        limits: &[u64],
         cost: u64,
         at: Timestamp,
         lasts: u64,
     ) -> Option<Reservation> {
-        let mut places = [Place::of(0); Self::MOST_RUNS];
-        let places = places.get_mut(..plan.values.len())?;
-        for (index, place) in plan.values.iter().zip(places.iter_mut()) {
-            let value = values.get(usize::from(*index)).copied().unwrap_or_default();
-            place.hash = hash_of(&self.hasher, value);
+        let mut hashes = [0; Self::MOST_RUNS];
+        let (values, hashes) = (values.get(..plan.values)?, hashes.get_mut(..plan.values)?);
+        for (hash, value) in hashes.iter_mut().zip(values) {
+            *hash = hash_of(&self.hasher, value);
         }
-        let ask = Ask { plan: plan.number, values, rooms, cost, lasts };
-        self.lock().reserve(&ask, places, at)
+        let wish = Wish { plan: plan.number, values, hashes, limits, cost, lasts };
+        self.lock().reserve(&wish, at)
     }
 
     /// The refusal a hold would get now, if any. Books nothing.
@@ -185,6 +187,7 @@ impl MemoryStore {
         hold.values.iter().map(|value| hash_of(&self.hasher, value)).collect()
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here runs foreign code, so there is no half-done change to fear.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -62,6 +62,7 @@ impl State {
         let now = self.advance(hold.at, conn, registry)?;
         let places = self.places(hold, conn, registry)?;
         if let Some((refusal, is_spent)) = self.refusal(hold, &places, now) {
+            self.note_caps(hold, &places);
             return Ok(Reserved::Refused(refusal, is_spent));
         }
         for limit in &hold.limits {
@@ -84,9 +85,7 @@ impl State {
                     amount.amounts.add(until, place.amount)
                 }
             };
-            let of_this = |limit: &&Limit| usize::from(limit.charge) == index;
-            let cap = hold.limits.iter().filter(of_this).map(|limit| limit.limit).min();
-            amount.cap = cap.or(amount.cap);
+            amount.cap = cap_of(hold, index).or(amount.cap);
             bookings.push(Booked { counter: place.row, scope, lasts: until.wrapping_sub(now) });
         }
         let id = self.next_call();
@@ -98,6 +97,19 @@ impl State {
         self.calls.open(id, call, deadline, facts, conn)?;
         self.due = self.due.min(deadline);
         Ok(Reserved::Booked(id, deadline))
+    }
+
+    /// Keeps the limits of a call that is refused, as those of one that is not: whoever
+    /// looks at a budget that is spent wants to see the limit that says so.
+    fn note_caps(&mut self, hold: &OwnedHold, places: &Places) {
+        for (index, place) in places.iter().enumerate() {
+            let (Some(cap), Some(scope)) = (cap_of(hold, index), place.scope) else { continue };
+            let known = self.scopes.amount(scope, place.row).map(|amount| amount.cap);
+            if known.is_some_and(|known| known != Some(cap)) {
+                self.scopes.change(scope, place.row).cap = Some(cap);
+                self.note_change();
+            }
+        }
     }
 
     /// Finds the counter and the scope of every charge, and has their amounts at hand.
@@ -176,4 +188,10 @@ impl State {
         }
         first.map(|first| (Refusal { retry, ..first }, is_spent))
     }
+}
+
+/// The smallest limit on one charge.
+fn cap_of(hold: &OwnedHold, charge: usize) -> Option<u64> {
+    let of_this = |limit: &&Limit| usize::from(limit.charge) == charge;
+    hold.limits.iter().filter(of_this).map(|limit| limit.limit).min()
 }

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::{
     blob::{Bookings, bookings_from_bytes, bookings_to_bytes},
     fault::Fault,
-    op::{Denied, Ended, OwnedFacts},
+    op::{Ended, Line, OwnedFacts},
     words::{from_sql, to_sql},
 };
 use crate::usage::Usage;
@@ -180,24 +180,24 @@ impl Calls {
         Ok(())
     }
 
-    /// Writes a call down that was denied.
-    pub(super) fn deny(
+    /// Writes a call down that was denied, or sent without being counted.
+    pub(super) fn write(
         &self,
         id: u64,
         at: u64,
-        denied: &Denied,
+        line: &Line,
         conn: &Connection,
     ) -> Result<(), Fault> {
         let mut statement = conn.prepare_cached(
             "INSERT INTO call (id, at, outcome, estimate, cost, workspace, provider, operation, \
              requested_model, model, labels, prices, rule) \
-             VALUES (?1, ?2, 'denied', ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             VALUES (?1, ?2, ?12, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
-        let facts = &denied.facts;
+        let facts = &line.facts;
         statement.execute(params![
             to_sql(id),
             to_sql(at),
-            to_sql(denied.estimate),
+            to_sql(line.estimate),
             facts.workspace.as_str(),
             facts.provider.as_str(),
             facts.operation.as_str(),
@@ -205,7 +205,8 @@ impl Calls {
             facts.model.as_str(),
             facts.labels.as_deref(),
             facts.prices.as_str(),
-            denied.rule.as_str(),
+            line.denied_by.as_deref(),
+            if line.denied_by.is_some() { "denied" } else { "unmetered" },
         ])?;
         Ok(())
     }

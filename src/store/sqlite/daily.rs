@@ -4,14 +4,14 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use rusqlite::{Connection, params};
 use smol_str::SmolStr;
 
-use super::{calls::OpenCall, fault::Fault, meanings::Family, op::Denied};
+use super::{calls::OpenCall, fault::Fault, meanings::Family, op};
 use crate::usage::Usage;
 
 const DAY: u64 = 86_400_000_000_000;
 
 /// Where a sum belongs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Line {
+struct Key {
     family: i64,
     day: i64,
     scope: i64,
@@ -34,7 +34,7 @@ type Map<K, V> = HashMap<K, V, DefaultHashBuilder>;
 /// What a transaction adds, in one write for each sum.
 #[derive(Debug, Default)]
 pub(super) struct Daily {
-    spent: Map<Line, Sums>,
+    spent: Map<Key, Sums>,
     denied: Map<(SmolStr, i64, SmolStr), (i64, i64)>,
 }
 
@@ -70,8 +70,8 @@ impl Daily {
             // A user's day is one row whatever models it took, or a year's quarter of many users
             // would be too much to add up while somebody waits for a report.
             let model = if family.is_label { SmolStr::default() } else { model.clone() };
-            let line = Line { family: family.id, day: day_of(call.at), scope: booked.scope, model };
-            let sums = self.spent.entry(line).or_default();
+            let key = Key { family: family.id, day: day_of(call.at), scope: booked.scope, model };
+            let sums = self.spent.entry(key).or_default();
             for (sum, number) in [
                 (&mut sums.calls, 1),
                 (&mut sums.cost, cost),
@@ -86,8 +86,8 @@ impl Daily {
     }
 
     /// A call that was denied.
-    pub(super) fn deny(&mut self, denied: &Denied, at: u64) {
-        let key = (denied.facts.workspace.clone(), day_of(at), denied.rule.clone());
+    pub(super) fn deny(&mut self, denied: &op::Line, rule: &SmolStr, at: u64) {
+        let key = (denied.facts.workspace.clone(), day_of(at), rule.clone());
         let sums = self.denied.entry(key).or_default();
         sums.0 += 1;
         sums.1 = sums.1.saturating_add(i64::try_from(denied.estimate).unwrap_or(i64::MAX));

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::store::contract::StoreError;
+use crate::store::StoreError;
 
 /// Why a transaction did not happen.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(crate) enum Fault {
     Sql(rusqlite::Error),
     /// The file holds what this program never wrote.
     Damaged(&'static str),
+    /// The file system cannot do what SQLite's log needs, as some across a network.
+    NoLog,
     /// The file is not where it was.
     Gone(PathBuf),
     /// A newer program has changed the tables.
@@ -22,7 +24,7 @@ impl Fault {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sql(error) => error.sqlite_error_code(),
-            Self::Damaged(_) | Self::Gone(_) | Self::Outdated => None,
+            Self::Damaged(_) | Self::NoLog | Self::Gone(_) | Self::Outdated => None,
         }
     }
 
@@ -35,7 +37,7 @@ impl Fault {
     pub(super) fn is_lasting(&self) -> bool {
         use ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase, TypeMismatch};
         match (self, self.code()) {
-            (Self::Gone(_) | Self::Outdated, _) => false,
+            (Self::NoLog | Self::Gone(_) | Self::Outdated, _) => false,
             // A number is missing, or is none.
             (Self::Damaged(_), _) | (Self::Sql(_), None) => true,
             (Self::Sql(_), Some(code)) => {
@@ -61,7 +63,9 @@ impl fmt::Display for Fault {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 "another process holds the file"
             }
-            Some(ErrorCode::DiskFull) => "no room is left for the file",
+            Some(ErrorCode::DiskFull) => {
+                "no room is left for the file, on its disk or below `max_bytes`"
+            }
             Some(ErrorCode::ReadOnly) => "the file cannot be written",
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the file is damaged",
             Some(ErrorCode::SystemIoFailure) => "the disk failed",
@@ -72,6 +76,9 @@ impl fmt::Display for Fault {
         match self {
             Self::Sql(error) => write!(f, "{what}: {error}"),
             Self::Damaged(what) => write!(f, "the file is damaged: {what}"),
+            Self::NoLog => {
+                f.write_str("its file system cannot do what SQLite's write-ahead log needs")
+            }
             Self::Gone(path) => write!(
                 f,
                 "{} was deleted or replaced while it was in use; put it back, or start again",
@@ -88,7 +95,7 @@ impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Sql(error) => Some(error),
-            Self::Damaged(_) | Self::Gone(_) | Self::Outdated => None,
+            Self::Damaged(_) | Self::NoLog | Self::Gone(_) | Self::Outdated => None,
         }
     }
 }

@@ -22,6 +22,8 @@ use super::{
 
 /// No file of SQLite's has fewer bytes.
 const SMALLEST: u64 = 512;
+/// Bytes in a page.
+const PAGE: u64 = 4_096;
 /// Files up to this size are checked whole when they are opened.
 const CHECKED_WHOLE: u64 = 16 << 20;
 /// Between two looks at a file that others hold: short, because a commit is.
@@ -63,7 +65,9 @@ impl File {
             return Err(OpenError::NoFile { path: path.into() });
         }
         // A relative path would mean something else once the process has moved.
-        let place = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.into());
+        // SQLite keeps the log beside the file, and not beside a link to it.
+        let place = fs::canonicalize(path).unwrap_or_else(|_| absolute());
         Self::open_at(&place, options, OpenFlags::SQLITE_OPEN_CREATE)
     }
 
@@ -75,12 +79,13 @@ impl File {
         if conn.is_readonly("main").map_err(|error| wrap(error.into()))? {
             return Err(OpenError::ReadOnly { path: place.into() });
         }
+        undo_a_beginning(&conn, place);
         look_before_touching(place, options.timeout)?;
         let patience = Arc::new(AtomicU64::new(0));
         prepare(&mut conn, options, &patience).map_err(wrap)?;
         migrate(&mut conn, place)?;
         let identity = state::identity(&conn).map_err(wrap)?;
-        let (id, log) = (id_of(place), id_of(&log_of(place)));
+        let (id, log) = (id_of(place), id_of(&beside(place, "-wal")));
         Ok(Self { conn, identity, place: place.into(), id, log, patience })
     }
 
@@ -116,7 +121,7 @@ impl File {
     /// The same of its log, where what was written last is. There is no going on without
     /// it, but when the last process closes the file, it saves what it has in hand.
     pub(super) fn has_log(&self) -> Result<(), Fault> {
-        let log = log_of(&self.place);
+        let log = beside(&self.place, "-wal");
         if self.log.is_none() || id_of(&log) == self.log { Ok(()) } else { Err(Fault::Gone(log)) }
     }
 }
@@ -133,11 +138,21 @@ fn id_of(_: &Path) -> Option<FileId> {
     None
 }
 
+/// A process that is killed while it makes a file may leave its first page and the journal
+/// to undo that, which only somebody who may write can do.
+fn undo_a_beginning(conn: &Connection, path: &Path) {
+    let is_one_page = fs::metadata(path).is_ok_and(|found| found.len() == PAGE);
+    if is_one_page && beside(path, "-journal").exists() && !beside(path, "-wal").exists() {
+        // Reading does it. Where it does not, looking at the file will tell.
+        let _ = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+    }
+}
+
 /// Refuses a file of somebody else, of a newer program, or a damaged one, before anything
 /// could change in it.
 fn look_before_touching(path: &Path, timeout: Duration) -> Result<(), OpenError> {
     let bytes = fs::metadata(path).map_or(0, |found| found.len());
-    if bytes == 0 && !log_of(path).exists() {
+    if bytes == 0 && !beside(path, "-wal").exists() {
         return Ok(());
     }
     // SQLite takes it for an empty one.
@@ -177,9 +192,9 @@ fn check_version(path: &Path, found: i32) -> Result<(), OpenError> {
     }
 }
 
-fn log_of(path: &Path) -> PathBuf {
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
+    name.push(ending);
     name.into()
 }
 
@@ -212,13 +227,19 @@ fn prepare(
     let mut left = options.timeout.as_millis();
     // Several processes that open a new file at once get in each other's way here, where
     // SQLite does not always wait, and so never should: else the two would add up.
-    while let Err(error) = conn.query_row(mode, [], |row| row.get::<_, String>(0)) {
-        let fault = Fault::from(error);
+    let found = loop {
+        let fault = match conn.query_row(mode, [], |row| row.get::<_, String>(0)) {
+            Ok(found) => break found,
+            Err(error) => Fault::from(error),
+        };
         if !fault.is_busy() || left == 0 {
             return Err(fault);
         }
         left -= 1;
         std::thread::sleep(Duration::from_millis(1));
+    };
+    if found != "wal" {
+        return Err(Fault::NoLog);
     }
     patience.store(micros(options.timeout), Ordering::Relaxed);
     let synchronous = match options.durability {
@@ -230,7 +251,7 @@ fn prepare(
     conn.pragma_update(None, "foreign_keys", false)?;
     conn.pragma_update(None, "cell_size_check", true)?;
     conn.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
-    conn.pragma_update(None, "journal_size_limit", LOG_PAGES * 4_096)?;
+    conn.pragma_update(None, "journal_size_limit", LOG_PAGES * PAGE.cast_signed())?;
     if let Some(bytes) = options.max_bytes {
         let size: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / size.max(1);
@@ -261,7 +282,14 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     if found < VERSION {
         transaction.pragma_update(None, "user_version", VERSION).map_err(wrap)?;
     }
-    transaction.commit().map_err(wrap)
+    transaction.commit().map_err(wrap)?;
+    if found < VERSION {
+        // The tables go into the file itself at once, so that a copy of it without its log
+        // is not taken for an empty file.
+        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+        conn.query_row(checkpoint, [], |_| Ok(())).map_err(wrap)?;
+    }
+    Ok(())
 }
 
 /// Looks at a small file as a whole. What is damaged in a large one is found when it is

@@ -78,6 +78,16 @@ impl Meanings {
         self.list.get_mut(id.0 as usize)
     }
 
+    /// Whether the file has this counter.
+    pub(super) fn is_in_file(&self, id: CounterId, conn: &Connection) -> Result<bool, Fault> {
+        let Some(Meaning { key, row, .. }) = self.list.get(id.0 as usize) else { return Ok(false) };
+        if row.is_some() {
+            return Ok(true);
+        }
+        let family = family(conn, &key.workspace, key.label.as_deref())?;
+        Ok(counter(conn, family, key)?.is_some())
+    }
+
     /// The file's numbers of a counter, which gets some if it has none.
     pub(super) fn row(&mut self, id: CounterId, conn: &Connection) -> Result<Row, Fault> {
         let unknown = Fault::Damaged("a counter without a number");
@@ -95,12 +105,10 @@ impl Meanings {
                 conn.last_insert_rowid()
             }
         };
-        let (unit, window) = (unit_name(key.unit), window_name(key.window));
-        let sql = "SELECT id FROM counter WHERE family = ?1 AND unit = ?2 AND window = ?3";
-        let known = conn.query_row(sql, params![family, unit, window], |row| row.get(0));
-        let id = match known.optional()? {
+        let id = match counter(conn, Some(family), key)? {
             Some(id) => id,
             None => {
+                let (unit, window) = (unit_name(key.unit), window_name(key.window));
                 let sql = "INSERT INTO counter (family, unit, window) VALUES (?1, ?2, ?3)";
                 conn.execute(sql, params![family, unit, window])?;
                 conn.last_insert_rowid()
@@ -147,6 +155,13 @@ impl Meanings {
         self.list.iter_mut().for_each(|meaning| meaning.row = None);
         self.by_row.clear();
     }
+}
+
+/// The number of a counter of a family, if it has one.
+fn counter(conn: &Connection, family: Option<i64>, key: &CounterKey) -> Result<Option<i64>, Fault> {
+    let (unit, window) = (unit_name(key.unit), window_name(key.window));
+    let sql = "SELECT id FROM counter WHERE family = ?1 AND unit = ?2 AND window = ?3";
+    Ok(conn.query_row(sql, params![family, unit, window], |row| row.get(0)).optional()?)
 }
 
 /// The number of a workspace or of one of its labels.

@@ -8,8 +8,8 @@ use super::{shared::Fall, unclaimed::Unclaimed};
 use crate::{
     clock::{Timestamp, saturating_nanos},
     settled::SettledHow,
-    store::contract::{Charge, CounterId, Hold, Limit, Reading, ReserveError, StoreError},
     store::facts::{Ending, Facts},
+    store::{Charge, CounterId, Hold, Limit, Reading, ReserveError, StoreError},
     usage::Usage,
 };
 
@@ -37,7 +37,7 @@ pub(super) enum Op {
         id: u64,
         deadline: u64,
     },
-    Deny(Box<Denied>),
+    Write(Box<Line>),
     Read {
         counter: CounterId,
         value: SmolStr,
@@ -47,6 +47,8 @@ pub(super) enum Op {
     Change(Box<Change>, Reply<Reading>),
     /// Looks whether somebody else has written.
     Look,
+    /// Gives a counter a number in the file.
+    Know(CounterId),
     /// Deletes old calls from the ledger; `done` counts those that were.
     Prune {
         before: u64,
@@ -127,11 +129,12 @@ impl Ended {
     }
 }
 
-/// A call that a rule denied.
+/// A call that was not counted: a rule denied it, or it was sent while the file was away.
 #[derive(Debug)]
-pub(super) struct Denied {
+pub(super) struct Line {
     pub(super) facts: OwnedFacts,
-    pub(super) rule: SmolStr,
+    /// Nothing if it was sent.
+    pub(super) denied_by: Option<SmolStr>,
     pub(super) estimate: u64,
     pub(super) at: u64,
 }
@@ -163,7 +166,7 @@ impl Op {
             Self::Reserve(..) | Self::Read { .. } | Self::Change(..) => true,
             Self::Prune { .. } | Self::Flush(_) => true,
             Self::Settle { .. } | Self::Release { .. } | Self::Extend { .. } => false,
-            Self::Deny(_) | Self::Look => false,
+            Self::Write(_) | Self::Look | Self::Know(_) => false,
         }
     }
 
@@ -184,7 +187,7 @@ impl Op {
                 let _ = reply.send(Err(error.clone()));
             }
             Self::Settle { .. } | Self::Release { .. } | Self::Extend { .. } => {}
-            Self::Deny(_) | Self::Look => {}
+            Self::Write(_) | Self::Look | Self::Know(_) => {}
         }
     }
 }

@@ -67,7 +67,13 @@ pub enum OpenError {
 impl OpenError {
     pub(crate) fn of(path: &Path, fault: Fault) -> Self {
         let (path, what) = (path.into(), fault.to_string());
-        let Fault::Sql(error) = fault else { return Self::Damaged { path, what } };
+        let error = match fault {
+            Fault::Sql(error) => error,
+            Fault::NoLog => return Self::Unavailable { path, what },
+            Fault::Damaged(_) | Fault::Gone(_) | Fault::Outdated => {
+                return Self::Damaged { path, what };
+            }
+        };
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotOurs { path },
             Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },

@@ -47,7 +47,7 @@ pub(super) enum Next {
 
 impl Queue {
     pub(super) fn push(&self, op: Op) {
-        let is_line = matches!(op, Op::Deny(_));
+        let is_line = matches!(op, Op::Write(_));
         let mut waiting = self.lock();
         if waiting.is_writer_gone {
             return; // who waits for it sees that

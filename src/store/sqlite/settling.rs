@@ -8,7 +8,7 @@ use super::{
     daily::Sign,
     fault::Fault,
     meanings::Family,
-    op::{Change, Denied, Ended, What, before_the_end},
+    op::{Change, Ended, Line, What, before_the_end},
     shared::Registry,
     state::{Failed, State},
     words::to_sql,
@@ -169,17 +169,19 @@ impl State {
         Ok(())
     }
 
-    /// Writes a call down that was denied.
-    pub(super) fn deny(
+    /// Writes a call down that was denied, or sent without being counted.
+    pub(super) fn write(
         &mut self,
-        denied: &Denied,
+        line: &Line,
         conn: &Connection,
         registry: &Registry,
     ) -> Result<(), Fault> {
-        let at = self.advance(denied.at, conn, registry)?;
+        let at = self.advance(line.at, conn, registry)?;
         let id = self.next_call();
-        self.calls.deny(id, at, denied, conn)?;
-        self.daily.deny(denied, at);
+        self.calls.write(id, at, line, conn)?;
+        if let Some(rule) = &line.denied_by {
+            self.daily.deny(line, rule, at);
+        }
         Ok(())
     }
 
@@ -193,6 +195,9 @@ impl State {
         let now = self.advance(change.at, conn, registry)?;
         if self.meanings.find(change.counter, registry).is_none() {
             return Err(Failed::Senseless("a counter of another store"));
+        }
+        if matches!(change.what, What::Reset) && !self.meanings.is_in_file(change.counter, conn)? {
+            return Err(Failed::Senseless("nothing counts that"));
         }
         let takes = match change.what {
             What::Add(delta) => delta <= 0,

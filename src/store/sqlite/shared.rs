@@ -2,12 +2,12 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use super::queue::Queue;
+use super::{latest::Latest, queue::Queue};
 use crate::store::contract::{CounterId, CounterKey};
 
 #[derive(Debug)]
@@ -18,8 +18,7 @@ pub(super) struct Shared {
     pub(super) identity: u64,
     /// How much was handed over, and not done yet, that lets settled spend fall.
     falls: Arc<AtomicUsize>,
-    /// The latest time that anybody told.
-    latest: AtomicU64,
+    pub(super) latest: Latest,
     /// The deadlines of reservations that this process holds.
     open: Mutex<HashMap<u64, u64, DefaultHashBuilder>>,
 }
@@ -28,11 +27,6 @@ impl Shared {
     pub(super) fn new(identity: u64, known: &[CounterKey]) -> Self {
         let (queue, falls, latest, open) = Default::default();
         Self { queue, registry: Registry::new(known), identity, falls, latest, open }
-    }
-
-    /// Takes note of a time, so that it runs backwards for nobody.
-    pub(super) fn note_time(&self, at: u64) -> u64 {
-        self.latest.fetch_max(at, Ordering::Relaxed).max(at)
     }
 
     pub(super) fn begin(&self, id: u64, deadline: u64) {
@@ -51,7 +45,7 @@ impl Shared {
 
     /// Whether a call's deadline has passed, so that it counts as settled already.
     pub(super) fn is_late(&self, id: u64) -> bool {
-        let latest = self.latest.load(Ordering::Relaxed);
+        let latest = self.latest.get();
         self.open().get(&id).is_none_or(|deadline| *deadline <= latest)
     }
 
@@ -108,17 +102,22 @@ impl Registry {
         registry
     }
 
-    /// The number of a counter, a new one if it has none.
+    /// The number of a counter.
     pub(super) fn number(&self, key: &CounterKey) -> CounterId {
+        self.enter(key).0
+    }
+
+    /// The number of a counter, and whether it is a new one because it had none.
+    pub(super) fn enter(&self, key: &CounterKey) -> (CounterId, bool) {
         let mut numbers = self.lock();
         if let Some(known) = numbers.of.get(key) {
-            return *known;
+            return (*known, false);
         }
         // There is no memory for four thousand million counters.
         let id = CounterId(u32::try_from(numbers.keys.len()).unwrap_or(u32::MAX));
         numbers.keys.push(key.clone());
         numbers.of.insert(key.clone(), id);
-        id
+        (id, true)
     }
 
     pub(super) fn knows(&self, key: &CounterKey) -> bool {

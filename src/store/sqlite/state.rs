@@ -151,6 +151,19 @@ impl State {
         self.last_call
     }
 
+    /// Gives a counter a number in the file.
+    pub(super) fn know(
+        &mut self,
+        counter: CounterId,
+        conn: &Connection,
+        registry: &Registry,
+    ) -> Result<(), Fault> {
+        if self.meanings.find(counter, registry).is_some() {
+            self.meanings.row(counter, conn)?;
+        }
+        Ok(())
+    }
+
     /// What a counter holds for one value.
     pub(super) fn read(
         &mut self,

@@ -11,44 +11,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
-
 use super::{
+    answering::Answer,
     booking::Reserved,
     fault::Fault,
     file::{File, Options},
     front::Front,
-    op::{Op, Reply},
+    op::Op,
     queue::{MOST_LINES, Next},
     shared::Shared,
     state::{Failed, State},
-    unclaimed::Unclaimed,
 };
-use crate::{
-    clock::saturating_nanos,
-    store::contract::{Reading, Refusal, Reservation, ReserveError, StoreError},
-    telemetry,
-};
+use crate::{clock::saturating_nanos, store::StoreError, telemetry};
 
 /// So long a file that others hold is not asked again, so that an outage does not cost
 /// every call a timeout.
 const PAUSE: Duration = Duration::from_millis(200);
+/// So long it is waited for then: neighbours that commit all the time are not an outage.
+const BRIEFLY: Duration = Duration::from_millis(20);
 /// How often what could not be written at the end is tried again.
 const LAST_TRIES: usize = 5;
 /// Between two looks for calls that are too old, in nanoseconds.
 const BETWEEN_TIDYING: u64 = 3_600_000_000_000;
-
-type ReserveReply = oneshot::Sender<Result<Unclaimed, ReserveError>>;
-
-/// An answer that is true once the transaction has happened.
-enum Answer {
-    Booked(ReserveReply, u64, u64),
-    Refused(ReserveReply, Refusal),
-    Senseless(ReserveReply, StoreError),
-    Read(Reply<Reading>, Result<Reading, StoreError>),
-    Flushed(Reply<()>),
-    Pruned(Option<Reply<u64>>, u64),
-}
 
 /// The thread, and all it needs.
 pub(super) struct Writer {
@@ -137,8 +121,11 @@ impl Writer {
                     self.file.be_patient(self.options.timeout);
                 }
                 self.front.refresh(&mut self.state);
+                self.shared.latest.learn(self.state.now());
                 self.done.clear();
-                self.answer();
+                for answer in self.answers.drain(..) {
+                    answer.send(&self.shared);
+                }
                 self.tidy();
             }
             Err((fault, ops)) => self.give_up(&fault, ops),
@@ -175,7 +162,8 @@ impl Writer {
             }
             Op::Release { id, at, .. } => self.state.release(*id, *at, conn, registry),
             Op::Extend { id, deadline } => self.state.extend(*id, *deadline, conn),
-            Op::Deny(denied) => self.state.deny(denied, conn, registry),
+            Op::Write(line) => self.state.write(line, conn, registry),
+            Op::Know(counter) => self.state.know(*counter, conn, registry),
             Op::Look => Ok(()),
             _ => return self.ask(op),
         };
@@ -233,34 +221,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Nobody is told who went away; a reservation nobody takes is given back.
-    fn answer(&mut self) {
-        for answer in self.answers.drain(..) {
-            match answer {
-                Answer::Booked(reply, id, deadline) => {
-                    let reservation = Reservation { key: id, tag: self.shared.identity };
-                    self.shared.begin(id, deadline);
-                    let _ = reply.send(Ok(Unclaimed::new(reservation, &self.shared)));
-                }
-                Answer::Refused(reply, refusal) => {
-                    let _ = reply.send(Err(ReserveError::Refused(refusal)));
-                }
-                Answer::Senseless(reply, error) => {
-                    let _ = reply.send(Err(ReserveError::Unavailable(error)));
-                }
-                Answer::Read(reply, reading) => {
-                    let _ = reply.send(reading);
-                }
-                Answer::Flushed(reply) => {
-                    let _ = reply.send(Ok(()));
-                }
-                Answer::Pruned(reply, pruned) => {
-                    let _ = reply.map(|reply| reply.send(Ok(pruned)));
-                }
-            }
-        }
-    }
-
     /// Has old calls deleted, now and then.
     fn tidy(&mut self) {
         let Some(retention) = self.options.retention else { return };
@@ -280,27 +240,12 @@ impl Writer {
         if self.away.is_none() {
             telemetry::store_is_away(&error);
             // Who asks while the file is held does not wait for it again and again.
-            self.file.be_patient(Duration::ZERO);
+            self.file.be_patient(self.options.timeout.min(BRIEFLY));
         }
         let pause = if fault.is_busy() { PAUSE } else { Duration::ZERO };
         self.away = Some((error.clone(), now() + pause));
         for answer in self.answers.drain(..) {
-            match answer {
-                Answer::Booked(reply, ..)
-                | Answer::Refused(reply, _)
-                | Answer::Senseless(reply, _) => {
-                    let _ = reply.send(Err(ReserveError::Unavailable(error.clone())));
-                }
-                Answer::Read(reply, _) => {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                Answer::Flushed(reply) => {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                Answer::Pruned(reply, _) => {
-                    let _ = reply.map(|reply| reply.send(Err(error.clone())));
-                }
-            }
+            answer.refuse(&error);
         }
         let mut undone = mem::take(&mut self.done);
         undone.append(&mut self.rest);
@@ -310,12 +255,12 @@ impl Writer {
 
     /// Tells whoever waits that the file is away, and keeps the rest.
     fn put_off(&mut self, ops: Vec<Op>, error: &StoreError) {
-        let mut lines = self.kept.iter().filter(|op| matches!(op, Op::Deny(_))).count();
+        let mut lines = self.kept.iter().filter(|op| matches!(op, Op::Write(_))).count();
         for op in ops {
             match &op {
                 Op::Look => {}
-                Op::Deny(_) if lines >= MOST_LINES => telemetry::lines_lost(1),
-                Op::Deny(_) => {
+                Op::Write(_) if lines >= MOST_LINES => telemetry::lines_lost(1),
+                Op::Write(_) => {
                     lines += 1;
                     self.kept.push(op);
                 }

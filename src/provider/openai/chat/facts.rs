@@ -87,6 +87,7 @@ impl Facts {
     }
 
     /// What follows from it all; `end` is where the request's closing brace is.
+    #[inline(always)] // facts are large, and are taken apart where they are
     pub(super) fn into_reading(
         mut self,
         endpoint: &Endpoint,
@@ -110,6 +111,7 @@ impl Facts {
         Ok(Reading { call: self.into_call(endpoint, model), layout, ask_usage })
     }
 
+    #[inline(always)]
     fn into_call(mut self, endpoint: &Endpoint, model: SmolStr) -> Call {
         let stated = [self.max_tokens, self.max_completion_tokens];
         let most = stated.into_iter().flatten().filter_map(|maximum| maximum.tokens).max();
