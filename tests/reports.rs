@@ -5,7 +5,7 @@ mod spent;
 use driftlock::{
     PriceBook, Scope, Timestamp, Unit, Usd, Window, Zone,
     report::{Changed, ChangedBy, Day, Filter, Format, Invoice, Key, Report, ReportError, Span},
-    store::{Adjustment, SqliteStore, Store},
+    store::{Adjustment, Raise, SqliteStore, Store},
 };
 use spent::{NOW, Scratch, edit, filled};
 
@@ -289,7 +289,9 @@ fn what_was_changed_by_hand_is_told_with_its_reason() {
         };
         let key = report.counter(&bob).unwrap();
         let until = "2200-03-20T00:00:00Z".parse().unwrap();
-        store.raise(&key, "bob", 5_000_000_000, until, "a launch", at(1)).await.unwrap();
+        let (counter, by, reason) = (store.counter(&key), 5_000_000_000, "a launch");
+        let raise = Raise { counter, value: "bob", by, until, reason, at: at(1) };
+        store.raise(raise).await.unwrap();
         store.reset(&key, "bob", "a gift", at(2)).await.unwrap();
         let counter = store.counter(&report.counter(&pace).unwrap());
         let (delta, reason) = (3, "by other means");

@@ -10,7 +10,7 @@ use driftlock::{
 use serde::Serialize;
 
 use crate::{
-    args::Raise,
+    args,
     failure::Failure,
     left::{budgets_table, raised},
     print::{To, amount, counted, moment},
@@ -31,8 +31,8 @@ pub(crate) fn reset(
     Ok(())
 }
 
-pub(crate) fn raise(report: &Report, asked: &Raise, to: &mut To<'_>) -> Result<(), Failure> {
-    let Raise { key, amount, until, length, new, reason } = asked;
+pub(crate) fn raise(report: &Report, asked: &args::Raise, to: &mut To<'_>) -> Result<(), Failure> {
+    let args::Raise { key, amount, until, length, new, reason } = asked;
     let by = number(key, amount)?;
     let at = report.now()?;
     let until = match (until.until, length) {
