@@ -5,7 +5,7 @@ mod spent;
 
 use std::process::Output;
 
-use driftlock::store::SqliteStore;
+use driftlock::{MonthlyBudget, PerUserBudget, Policy, Usd, store::SqliteStore};
 use run::{command, json, row, run, said};
 use serde_json::Value;
 use spent::{Scratch, edit, filled};
@@ -78,9 +78,12 @@ fn a_raise_that_raises_nothing_is_told_so() {
     let scratch = Scratch::new();
     let db = filled(&scratch);
     let told = said(&db, &["raise", "user=zoe", "1", "--for", "7d", "--new"]);
-    assert!(told.ends_with("nothing limits `user=zoe` so far\n"), "{told}");
+    assert!(
+        told.ends_with("nothing has limited `user=zoe` so far; the raise counts once it does\n"),
+        "{told}"
+    );
     let told = said(&db, &["raise", "user=bob", "1", "--for", "7d"]);
-    assert!(!told.contains("nothing limits"), "{told}");
+    assert!(!told.contains("nothing has limited"), "{told}");
 }
 
 #[test]
@@ -93,14 +96,16 @@ fn a_workspace_need_not_be_new() {
         let text = String::from_utf8([stdout, stderr].concat()).unwrap();
         (status.code(), text)
     };
+    assert_eq!(fresh(&["budgets"]), (Some(0), "nothing was counted yet\n".into()));
     let (code, error) = fresh(&["seed", "workspace", "5"]);
     assert_eq!(code, Some(1));
     assert!(error.ends_with("no policy has been built on this file yet\n"), "{error}");
-    edit(
-        &db,
-        "INSERT INTO family VALUES (1, 'app', NULL), (2, 'app', 'user'); \
-         INSERT INTO counter VALUES (1, 1, 'cost', 'month UTC'), (2, 2, 'cost', 'month UTC')",
-    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let policy = Policy::builder()
+        .rule(MonthlyBudget::new(Usd::dollars(100)))
+        .rule(PerUserBudget::new().default_limit(Usd::dollars(10)))
+        .store(SqliteStore::open(&db).unwrap());
+    runtime.block_on(policy.build().unwrap().drain()).unwrap();
     let (code, text) = fresh(&["raise", "workspace", "5", "--for", "7d"]);
     assert_eq!(code, Some(0), "{text}");
     let (code, text) = fresh(&["seed", "workspace", "5"]);

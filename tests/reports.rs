@@ -268,6 +268,10 @@ fn outcomes_tell_how_certain_the_money_is() {
     assert_eq!(outcomes[1].cost, nanos(expired));
     assert_eq!(outcomes[4].cost, Usd::ZERO);
     assert!(outcomes[4].estimate > Usd::ZERO);
+    edit(&path, "UPDATE call SET outcome = 'unmetered', charges = NULL, cost = 0 WHERE id = 1");
+    let unmetered = prod.outcomes(Span::all()).unwrap();
+    let unmetered = unmetered.iter().find(|one| one.outcome == "unmetered").unwrap();
+    assert_eq!((unmetered.calls, unmetered.cost), (1, Usd::ZERO));
     let a_day = Span::since(day("2200-03-11").start()).until(day("2200-03-12").start());
     let calls = prod.outcomes(a_day).unwrap().iter().map(|one| one.calls).sum::<u64>();
     assert_eq!(calls, 4);

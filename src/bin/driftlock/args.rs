@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use driftlock::report::{Format, Key, Tolerance};
 
-use crate::when::{During, Length, Since, Until};
+use crate::when::{Before, During, Length, Since, Until};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -150,8 +150,8 @@ pub(crate) enum Command {
     /// Deletes old calls of all workspaces from the ledger; counters and sums by day stay
     Prune {
         /// Calls decided before this date, 00:00 UTC, or time; 30d keeps so many days with today
-        #[arg(long, value_name = "DATE|SPAN")]
-        before: Since,
+        #[arg(long, value_name = "DATE|DAYS")]
+        before: Before,
     },
 }
 

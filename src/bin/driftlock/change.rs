@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     left::{budgets_table, raised},
     print::{To, amount, counted, moment},
-    when::Since,
+    when::Before,
 };
 
 pub(crate) fn reset(
@@ -60,7 +60,9 @@ pub(crate) fn raise(report: &Report, asked: &args::Raise, to: &mut To<'_>) -> Re
         to.line(format_args!("this takes the place of the raise before, which was {was}"))?;
     }
     match after.limit {
-        None if by > 0 => to.line(format_args!("nothing limits `{key}` so far")),
+        None if by > 0 => to.line(format_args!(
+            "nothing has limited `{key}` so far; the raise counts once it does"
+        )),
         _ => Ok(()),
     }
 }
@@ -95,12 +97,8 @@ struct Pruned {
     before: Timestamp,
 }
 
-pub(crate) fn prune(report: &Report, before: Since, to: &mut To<'_>) -> Result<(), Failure> {
-    let now = report.now()?;
-    let (before, _) = before.bounds(now);
-    if before > now {
-        return Err(Failure::Usage(format!("--before {before} is in the future; it is {now}")));
-    }
+pub(crate) fn prune(report: &Report, before: Before, to: &mut To<'_>) -> Result<(), Failure> {
+    let before = before.moment(report.now()?)?;
     if !to.is_json {
         to.line(format_args!(
             "kept: calls since {} UTC, those in flight, and all counters and sums by day",

@@ -19,7 +19,11 @@ pub(crate) fn budgets(
         (None, Some(label)) => report.budgets_by(label, most)?,
         (None, None) => report.budgets(most)?,
     };
-    if to.is_json { to.json(&budgets) } else { budgets_table(&budgets, to) }
+    match (to.is_json, budgets.is_empty()) {
+        (true, _) => to.json(&budgets),
+        (false, true) => to.line("nothing was counted yet"),
+        (false, false) => budgets_table(&budgets, to),
+    }
 }
 
 pub(crate) fn budgets_table(budgets: &[Budget], to: &mut To<'_>) -> Result<(), Failure> {

@@ -84,6 +84,44 @@ impl FromStr for Length {
     }
 }
 
+/// Up to when to delete: a date, or all but some days.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Before {
+    Moment(Timestamp),
+    Days(Span),
+}
+
+impl Before {
+    pub(crate) fn moment(self, now: Timestamp) -> Result<Timestamp, Failure> {
+        let before = match self {
+            Self::Moment(moment) => moment,
+            Self::Days(span) => span.bounds(now).0,
+        };
+        if before > now {
+            return Err(Failure::Usage(format!("--before {before} is in the future; it is {now}")));
+        }
+        // Whoever writes `1m` may mean a month.
+        let is_day = before.as_nanos().is_multiple_of(DAY);
+        if matches!(self, Self::Days(_)) && !is_day && now.since(before).as_secs() < 86_400 {
+            return Err(Failure::Usage(
+                "--before keeps whole days, like 30d; to delete calls of today, say a time".into(),
+            ));
+        }
+        Ok(before)
+    }
+}
+
+impl FromStr for Before {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let days = || text.parse().map(Self::Days);
+        moment(text)
+            .map(Self::Moment)
+            .or_else(|error| days().map_err(|_| format!("{error}, or 30d")))
+    }
+}
+
 /// A time, or the beginning of a day.
 fn moment(text: &str) -> Result<Timestamp, String> {
     let time = text.parse().or_else(|_| text.parse().map(Day::start));
