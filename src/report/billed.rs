@@ -45,15 +45,17 @@ impl Billed {
     pub(super) fn days(self) -> Days {
         match self {
             Self::Day(day) => Days { first: day, last: day },
-            Self::Month(first) => Days { first, last: first.next_month().back(1) },
+            Self::Month(first) => {
+                Days { first, last: first.next_month().map_or(Day::MAX, |next| next.back(1)) }
+            }
         }
     }
 
     /// The one after it.
-    pub(super) fn next(self) -> Self {
+    pub(super) fn next(self) -> Option<Self> {
         match self {
-            Self::Day(day) => Self::Day(day.next()),
-            Self::Month(first) => Self::Month(first.next_month()),
+            Self::Day(day) => Some(day.next()).filter(|next| *next > day).map(Self::Day),
+            Self::Month(first) => first.next_month().map(Self::Month),
         }
     }
 }
@@ -120,7 +122,11 @@ mod tests {
             assert_eq!(month.to_string(), text);
             let Days { first, last: end } = month.days();
             assert_eq!((first.to_string(), end.to_string()), (format!("{text}-01"), last.into()));
-            assert_eq!(month.next().to_string(), next);
+            assert_eq!(month.next().unwrap().to_string(), next);
         }
+        let last = Billed::read("2554-07").unwrap();
+        assert_eq!((last.days().last, last.next()), (Day::MAX, None));
+        let last = Billed::Day(Day::MAX);
+        assert_eq!((last.days().last.end(), last.next()), (crate::Timestamp::MAX, None));
     }
 }

@@ -68,8 +68,7 @@ impl Report {
         periods: &[Billed],
         others: &mut BTreeSet<String>,
     ) -> rusqlite::Result<Charged> {
-        let end = days.last.next().start();
-        let ids = numbers(db, days.first.start(), end)?;
+        let ids = numbers(db, days.first.start(), days.last.end())?;
         // As the sums by day name models.
         let sql = "SELECT provider, at, coalesce(answered_model, model, ''), cost FROM call \
                    WHERE id >= ?1 AND id < ?2 AND (?3 IS NULL OR workspace = ?3) \

@@ -110,7 +110,7 @@ impl Invoice {
     /// Every day or month from the first to the last, also those that are not on it.
     pub(super) fn periods(&self) -> Vec<Billed> {
         let last = self.billed.keys().next_back();
-        let next = |period: &Billed| Some(period.next()).filter(|next| Some(next) <= last);
+        let next = |period: &Billed| period.next().filter(|next| Some(next) <= last);
         std::iter::successors(self.billed.keys().next().copied(), next).collect()
     }
 

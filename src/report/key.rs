@@ -4,10 +4,21 @@
 //! prints and what the command takes, so it must be short for what is common, survive
 //! a shell without quotes, and mean one thing only.
 
+mod error;
+mod escape;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Serialize, Serializer};
 
+pub use error::KeyError;
+
+use self::{
+    error::{Reason, shorten},
+    escape::{escaped, unescaped},
+};
 use crate::{
     claim::{Scope, Unit},
     window::{Period, Window, Zone},
@@ -106,7 +117,7 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let error = |reason| KeyError { text: shorten(text), reason };
+        let error = |reason| KeyError::new(text, reason);
         // A value has neither sign, so what follows one has to make sense.
         let (scope, rest) = text.split_at(text.find(['@', '#']).unwrap_or(text.len()));
         let (window, counts) =
@@ -182,22 +193,6 @@ fn window_named(word: &str) -> Option<Window> {
     (window.sliding_nanos() == Some(nanos)).then_some(window)
 }
 
-/// Everything but letters, digits, `-_.:/+,` and what else is plain here, as its bytes.
-fn escaped(text: &str, plain: &str) -> String {
-    let mut out = String::new();
-    for char in text.chars() {
-        if char.is_alphanumeric() || "-_.:/+,".contains(char) || plain.contains(char) {
-            out.push(char);
-        } else {
-            let mut buffer = [0; 4];
-            for byte in char.encode_utf8(&mut buffer).bytes() {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-        }
-    }
-    out
-}
-
 /// What was perhaps meant by a key with an `@` or `#` that is part of a value.
 fn meant(text: &str) -> Option<String> {
     let (label, rest) = text.split_once('=')?;
@@ -209,80 +204,3 @@ fn meant(text: &str) -> Option<String> {
     let value = value.replace('@', "%40").replace('#', "%23");
     Some(shorten(&format!("{label}={value}{window}{calls}")))
 }
-
-/// An error message should not repeat a megabyte of bad input.
-fn shorten(text: &str) -> String {
-    text.chars().take(80).collect()
-}
-
-/// `None` if a `%` is followed by anything but two digits, or the bytes are no text.
-fn unescaped(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        if *byte != b'%' {
-            out.push(*byte);
-            continue;
-        }
-        let (digits, tail) = tail.split_at_checked(2)?;
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        out.push(u8::try_from(digit(digits[0])? * 16 + digit(digits[1])?).ok()?);
-        rest = tail;
-    }
-    String::from_utf8(out).ok()
-}
-
-/// The text is not a [`Key`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyError {
-    text: String,
-    reason: Reason,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Reason {
-    Scope,
-    /// What is no window, and what was perhaps meant.
-    Window(String, Option<String>),
-    /// The same of what is not `calls`.
-    Counts(String, Option<String>),
-    Escape,
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not the key of a budget: ", self.text)?;
-        let (sign, code, meant) = match &self.reason {
-            Reason::Scope => {
-                return f.write_str(
-                    "expected SCOPE[@WINDOW][#calls], like workspace, user=u-17 or team=search@day",
-                );
-            }
-            Reason::Escape => {
-                return f.write_str(
-                    "after `%`, two hexadecimal digits of a byte of text; `%` itself is `%25`",
-                );
-            }
-            Reason::Window(word, meant) => {
-                write!(
-                    f,
-                    "`{word}` after `@` is no window: month, week, day, \
-                     month/Europe/Berlin, lifetime, or a length like 60s, 1h, 7d"
-                )?;
-                ('@', "%40", meant)
-            }
-            Reason::Counts(word, meant) => {
-                write!(f, "`{word}` after `#` is not `calls`")?;
-                ('#', "%23", meant)
-            }
-        };
-        let Some(meant) = meant else { return Ok(()) };
-        write!(f, "; in a value, `{sign}` is written {code}: {meant}")
-    }
-}
-
-impl std::error::Error for KeyError {}
-
-#[cfg(test)]
-mod tests;
