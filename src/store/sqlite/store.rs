@@ -75,12 +75,12 @@ impl SqliteStore {
         SqliteStoreBuilder::new(options)
     }
 
-    /// Where the file is.
+    /// Where the file is: its path made absolute, links followed.
     pub fn path(&self) -> &Path {
         &self.0.place
     }
 
-    /// All counters that the file knows.
+    /// All counters that the file knew when it was opened, or that were asked for since.
     pub fn counters(&self) -> Vec<CounterKey> {
         self.0.shared.registry.all()
     }
@@ -90,6 +90,31 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError`] if nothing counts this, or the file did not answer.
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use driftlock::{Policy, Unit, Window, Zone, store::{CounterKey, SqliteStore}};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("driftlock.db");
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let store = SqliteStore::open(&path)?;
+    /// let policy = Policy::builder().store(store.clone()).build()?;
+    /// let (workspace, label) = (policy.workspace().into(), Some("user".into()));
+    /// let window = Window::month(Zone::UTC);
+    /// let month = CounterKey { workspace, label, unit: Unit::Cost, window };
+    ///
+    /// let left = store.reset(&month, "ann", "charged by mistake", policy.now()).await?;
+    /// assert_eq!(left.settled, 0);
+    ///
+    /// let ninety_days = Duration::from_secs(90 * 86_400).as_nanos() as u64;
+    /// let before = policy.now().as_nanos() - ninety_days;
+    /// assert_eq!(store.prune(driftlock::Timestamp::from_nanos(before)).await?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn reset(
         &self,
         key: &CounterKey,
@@ -102,7 +127,8 @@ impl SqliteStore {
     }
 
     /// Deletes from the ledger the calls that were decided before a time and have ended.
-    /// Counters and the sums by day stay as they are. Returns how many were deleted.
+    /// Counters and the sums by day stay as they are. Returns how many were deleted. For an
+    /// example see [`reset`](Self::reset).
     ///
     /// # Errors
     /// [`StoreError`] if the file did not answer.
