@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::{Report, ReportError};
+use super::{Report, ReportError, report::plainly};
 
 impl Report {
     /// Copies the file, as it is at this moment, to where there is none. Calls go on
@@ -39,7 +39,8 @@ impl Report {
             let why = format!("{}: {error}", to.display());
             ReportError::Write(io::Error::new(error.kind(), why))
         };
-        let name = to.to_str().ok_or_else(|| {
+        let name = plainly(to);
+        let name = name.to_str().ok_or_else(|| {
             named(io::Error::new(io::ErrorKind::InvalidInput, "SQLite needs a name in UTF-8"))
         })?;
         // Nobody else can make it in between, and SQLite takes a file that is empty.
