@@ -1,7 +1,5 @@
 //! Every end of a call has a rule.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::{
     OnAbandoned, OnAmbiguous,
     held::{Held, Phase},
@@ -11,7 +9,7 @@ use crate::{
     provider::Told,
     settled::{Settled, SettledHow},
     store::Ending,
-    telemetry,
+    telemetry::{self, guarded},
     usd::Usd,
 };
 
@@ -138,12 +136,6 @@ impl Held {
         }
         guarded(|| telemetry::settled(self.span(), &self.provider, told, &settled));
     }
-}
-
-/// Runs code of others: callbacks, subscribers, wakers. It may be inside `drop`, where a
-/// second panic would abort. Says whether there was none.
-fn guarded(tell: impl FnOnce()) -> bool {
-    catch_unwind(AssertUnwindSafe(tell)).is_ok()
 }
 
 #[cfg(test)]
