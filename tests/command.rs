@@ -266,6 +266,24 @@ fn a_backup_may_have_a_name_that_means_something_else_to_sqlite() {
     assert!(db.exists() && !scratch.file("copy.db").exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_backup_for_which_there_is_no_room_says_so_and_leaves_nothing() {
+    let scratch = Scratch::new();
+    let (db, copy) = (filled(&scratch), scratch.file("copy.db"));
+    let limited = "trap '' XFSZ; ulimit -f 100; exec \"$0\" backup \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.env("DRIFTLOCK_DB", &db).args(["-c", limited, env!("CARGO_BIN_EXE_driftlock")]);
+    let Output { status, stderr, .. } = shell.arg(&copy).output().unwrap();
+    let error = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{error}");
+    assert!(
+        error.starts_with("driftlock: could not write: ") && error.contains("copy.db"),
+        "{error}"
+    );
+    assert!(!copy.exists());
+}
+
 #[test]
 fn a_line_that_makes_no_sense_is_told_so_with_code_2() {
     let scratch = Scratch::new();

@@ -10,6 +10,8 @@ use std::{
     path::Path,
 };
 
+use rusqlite::ffi;
+
 use super::{Report, ReportError, report::plainly};
 
 impl Report {
@@ -50,7 +52,13 @@ impl Report {
             .map_err(named)
             .and_then(|()| {
                 let copied = self.db.execute("VACUUM INTO ?1", [name]);
-                copied.map_err(ReportError::of)
+                copied.map_err(|error| match error.sqlite_extended_error_code() {
+                    // Only the copy is written.
+                    Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_WRITE) => {
+                        named(io::Error::other(error))
+                    }
+                    _ => ReportError::of(error),
+                })
             })
             .and_then(|_| made.sync_all().map_err(named))
             .and_then(|()| Ok(made.metadata().map_err(named)?.len()));
