@@ -2,6 +2,8 @@
 //!
 //! `docs/events.md` has the table of them, for users.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tracing::{Span, debug, debug_span, field::Empty, info, level_filters::LevelFilter, warn};
 
 use crate::{
@@ -17,6 +19,13 @@ use crate::{
     usd::Usd,
     window::Window,
 };
+
+/// Runs code of others, a subscriber, a waker or a callback, where a panic of theirs may not
+/// go on: inside `drop`, where a second one would abort, or in a thread that others need.
+/// Says whether there was none.
+pub(crate) fn guarded(tell: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(tell)).is_ok()
+}
 
 /// A call was admitted: opens its span. Without anybody who listens, and with nothing
 /// to say, that is a comparison.

@@ -235,6 +235,53 @@ fn what_a_label_says_does_not_reach_the_terminal() {
     let key = "user=x%1B%5B2J%0A";
     assert_eq!(row(&said(&db, &["budgets"]), key)[0], key);
     assert!(said(&db, &["reset", key]).contains(key));
+
+    let invoice = scratch.file("invoice.csv");
+    std::fs::write(&invoice, "day,cost\n\u{1b}[2J,1\n").unwrap();
+    let (code, _, error) = run(&db, &["reconcile", invoice.to_str().unwrap()]);
+    assert!(code == 1 && !error.contains('\u{1b}'), "{error}");
+    assert!(error.contains("line 2: the day `\u{fffd}[2J`"), "{error}");
+}
+
+#[test]
+fn a_backup_may_have_a_name_that_means_something_else_to_sqlite() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    for name in [":memory:", "file:copy.db", "file:x?mode=memory"] {
+        let run = |db: &str, args: &[&str]| {
+            let db = ["--db", db];
+            command(db[1].as_ref())
+                .current_dir(scratch.file(""))
+                .args(db)
+                .args(args)
+                .output()
+                .unwrap()
+        };
+        let made = run("driftlock.db", &["backup", name]);
+        assert!(made.status.success(), "{made:?}");
+        assert!(std::fs::metadata(scratch.file(name)).unwrap().len() > 50_000, "{name}");
+        let check = run(name, &["check"]);
+        assert!(check.status.success(), "{check:?}");
+    }
+    assert!(db.exists() && !scratch.file("copy.db").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_backup_for_which_there_is_no_room_says_so_and_leaves_nothing() {
+    let scratch = Scratch::new();
+    let (db, copy) = (filled(&scratch), scratch.file("copy.db"));
+    let limited = "trap '' XFSZ; ulimit -f 100; exec \"$0\" backup \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.env("DRIFTLOCK_DB", &db).args(["-c", limited, env!("CARGO_BIN_EXE_driftlock")]);
+    let Output { status, stderr, .. } = shell.arg(&copy).output().unwrap();
+    let error = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{error}");
+    assert!(
+        error.starts_with("driftlock: could not write: ") && error.contains("copy.db"),
+        "{error}"
+    );
+    assert!(!copy.exists());
 }
 
 #[test]

@@ -119,11 +119,14 @@ fn an_invoice_that_cannot_be_read_says_where() {
         ("day,cost\n2026-11-01,99999999999\n", "line 2: the amount `99999999999`: too large"),
         ("day,cost\n", "line 1: nothing is billed below the names"),
         ("day,cost\n2026-11-01,1\n2026-11,1\n", "line 3: the day `2026-11`: an invoice is by"),
+        ("day,cost,Cost\n2026-11-01,1,2\n", "line 1: two columns are named `cost`"),
         ("day,cost,currency\n2026-11-01,1,eur\n", "line 2: the currency `eur`: only dollars"),
     ] {
         let error = Invoice::read(csv.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(why), "{error}");
     }
+    let names = "x".repeat(1_000_000);
+    assert!(Invoice::read(names.as_bytes()).unwrap_err().to_string().len() < 1_000);
     let error = Invoice::read(&b"day,cost\n2026-11-01,\xff\n"[..]).unwrap_err();
     assert_eq!(error.line(), 2);
 }

@@ -478,6 +478,35 @@ fn numbers_near_the_largest_are_added_up_without_a_failure() {
     assert_eq!(forecast.budgets[0].days_left, Some(0));
     assert_eq!(report.recent(1).unwrap()[0].cost, Usd::MAX);
     report.check().unwrap();
+    edit(&path, "UPDATE call SET id = -9223372036854775807 - 1 WHERE id = 1");
+    report.check().unwrap();
+    assert_eq!(report.calls(Span::all()).unwrap().map(Result::unwrap).count(), 28);
+}
+
+#[test]
+fn what_takes_all_that_a_counter_can_hold_adds_up() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap().workspace("prod").unwrap();
+    let key: Key = "user=bob".parse().unwrap();
+    let counter = report.counter(&key).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let at = report.now().unwrap();
+    let (value, reason) = (key.value(), "test");
+    let add = |delta| {
+        let counter = driftlock::store::Store::counter(&store, &counter);
+        let adjustment = driftlock::store::Adjustment { counter, value, delta, reason, at };
+        runtime.block_on(driftlock::store::Store::adjust(&store, adjustment)).unwrap()
+    };
+    let sound = || assert!(report.check().unwrap().is_sound(), "{:?}", report.check().unwrap());
+    for delta in [i64::MAX, i64::MAX, i64::MAX, i64::MIN, i64::MAX] {
+        add(delta);
+        sound();
+    }
+    let reading = runtime.block_on(store.reset(&counter, value, reason, at)).unwrap();
+    assert_eq!(reading.settled, 0);
+    sound();
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::{
     path::Path,
 };
 
-use super::{Report, ReportError};
+use rusqlite::ffi;
+
+use super::{Report, ReportError, report::plainly};
 
 impl Report {
     /// Copies the file, as it is at this moment, to where there is none. Calls go on
@@ -39,7 +41,8 @@ impl Report {
             let why = format!("{}: {error}", to.display());
             ReportError::Write(io::Error::new(error.kind(), why))
         };
-        let name = to.to_str().ok_or_else(|| {
+        let name = plainly(to);
+        let name = name.to_str().ok_or_else(|| {
             named(io::Error::new(io::ErrorKind::InvalidInput, "SQLite needs a name in UTF-8"))
         })?;
         // Nobody else can make it in between, and SQLite takes a file that is empty.
@@ -49,7 +52,13 @@ impl Report {
             .map_err(named)
             .and_then(|()| {
                 let copied = self.db.execute("VACUUM INTO ?1", [name]);
-                copied.map_err(ReportError::of)
+                copied.map_err(|error| match error.sqlite_extended_error_code() {
+                    // Only the copy is written.
+                    Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_WRITE) => {
+                        named(io::Error::other(error))
+                    }
+                    _ => ReportError::of(error),
+                })
             })
             .and_then(|_| made.sync_all().map_err(named))
             .and_then(|()| Ok(made.metadata().map_err(named)?.len()));

@@ -68,7 +68,14 @@ impl InvoiceColumns {
         let model = asked(&self.model, &MODEL)?;
         let is_line_item =
             model.and_then(|at| names.get(at)).is_some_and(|name| is(name, LINE_ITEM));
-        Ok(Places { day, model, is_line_item, cost, currency: find(&CURRENCY) })
+        let currency = find(&CURRENCY);
+        for at in [Some(day), model, Some(cost), currency].into_iter().flatten() {
+            let name = names.get(at).unwrap_or_default().trim();
+            if names.iter().skip(at + 1).any(|other| is(other, name)) {
+                return Err(InvoiceError::new(1, format!("two columns are named `{name}`")));
+            }
+        }
+        Ok(Places { day, model, is_line_item, cost, currency })
     }
 }
 
@@ -101,6 +108,6 @@ fn is(name: &str, known: &str) -> bool {
 
 fn missing(known: &[&str], names: &csv::StringRecord) -> InvoiceError {
     let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-    let found = names.iter().collect::<Vec<_>>().join(", ");
+    let found: String = names.iter().collect::<Vec<_>>().join(", ").chars().take(400).collect();
     InvoiceError::new(1, format!("no column {} among: {found}", known.join(" or ")))
 }

@@ -226,7 +226,7 @@ fn first_at(db: &Connection, time: Timestamp) -> rusqlite::Result<Option<i64>> {
     // The answer is in `low..high`, or there is none if `high` is returned.
     let mut high = last.saturating_add(1);
     while low < high {
-        let middle = low + (high - low) / 2;
+        let middle = low.saturating_add_unsigned(high.abs_diff(low) / 2);
         match at_or_after(middle)? {
             Some((id, at)) if at < time.as_nanos() => low = id.saturating_add(1),
             _ => high = middle,

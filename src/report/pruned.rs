@@ -22,7 +22,7 @@ impl Pruned {
         let store = "SELECT last_call, now FROM store";
         let (last, now) = db.query_row(store, [], read)?;
         // Numbers are given out once, from 1 on, and every one was a row.
-        let before = first.map_or(last, |(id, _)| id - 1);
+        let before = first.map_or(last, |(id, _)| id.saturating_sub(1));
         // Those in flight are never pruned.
         let sql = "SELECT count(*) FROM call WHERE id <= ?1";
         let open: i64 = db.query_row(sql, [before], |row| row.get(0))?;

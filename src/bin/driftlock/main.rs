@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "driftlock: {failure}");
+            let _ = writeln!(io::stderr(), "driftlock: {}", print::tame(&failure.to_string()));
             ExitCode::FAILURE
         }
     }

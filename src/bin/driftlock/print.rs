@@ -128,12 +128,27 @@ pub(crate) fn moment(moment: Timestamp) -> String {
 /// What somebody else wrote: of a length that fits, and without what a terminal obeys.
 pub(crate) fn foreign(text: &str) -> String {
     const LONGEST: usize = 48;
-    let tame = |char: char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
-    let mut out: String = text.chars().take(LONGEST).map(tame).collect();
+    let mut out: String = text.chars().take(LONGEST).map(tamed).collect();
     if text.chars().nth(LONGEST).is_some() {
         out.push('…');
     }
     out
+}
+
+/// A text without what a terminal obeys, as errors are that quote what somebody else wrote.
+pub(crate) fn tame(text: &str) -> String {
+    text.chars().map(tamed).collect()
+}
+
+fn tamed(char: char) -> char {
+    match char {
+        // These turn the order of letters around, those of what stands beside them too.
+        '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+            char::REPLACEMENT_CHARACTER
+        }
+        _ if char.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => char,
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +174,7 @@ mod tests {
     #[test]
     fn a_terminal_is_not_told_what_to_do_by_a_label() {
         assert_eq!(foreign("\u{1b}[31mred\n"), "\u{fffd}[31mred\u{fffd}");
+        assert_eq!(foreign("\u{202e}der\u{2069}"), "\u{fffd}der\u{fffd}");
         assert_eq!(foreign(&"x".repeat(60)).chars().count(), 49);
     }
 }

@@ -22,7 +22,11 @@ use super::{
     shared::Shared,
     state::{Failed, State},
 };
-use crate::{clock::saturating_nanos, store::StoreError, telemetry};
+use crate::{
+    clock::saturating_nanos,
+    store::StoreError,
+    telemetry::{self, guarded},
+};
 
 /// So long a file that others hold is not asked again, so that an outage does not cost
 /// every call a timeout.
@@ -93,14 +97,14 @@ impl Writer {
             self.work(&mut batch);
         }
         if !self.kept.is_empty() {
-            telemetry::unwritten(self.kept.len());
+            guarded(|| telemetry::unwritten(self.kept.len()));
         }
     }
 
     pub(super) fn work(&mut self, batch: &mut Vec<Op>) {
         let lost = self.shared.queue.take_lost();
         if lost > 0 {
-            telemetry::lines_lost(lost);
+            guarded(|| telemetry::lines_lost(lost));
         }
         if let Some((error, again)) = &self.away
             && now() < *again
@@ -117,14 +121,14 @@ impl Writer {
         match self.transaction(ops) {
             Ok(()) => {
                 if self.away.take().is_some() {
-                    telemetry::store_is_back();
+                    guarded(telemetry::store_is_back);
                     self.file.be_patient(self.options.timeout);
                 }
                 self.front.refresh(&mut self.state);
                 self.shared.latest.learn(self.state.now());
                 self.done.clear();
                 for answer in self.answers.drain(..) {
-                    answer.send(&self.shared);
+                    guarded(|| answer.send(&self.shared));
                 }
                 self.tidy();
             }
@@ -146,7 +150,7 @@ impl Writer {
                 // One that can never be done would be in the way of all others.
                 let again = op.is_asked() || !fault.is_lasting();
                 if !again {
-                    telemetry::unwritten(1);
+                    guarded(|| telemetry::unwritten(1));
                 }
                 return Err((fault, again.then_some(op).into_iter().chain(ops).collect()));
             }
@@ -238,14 +242,14 @@ impl Writer {
         self.front.forget();
         let error = fault.to_store_error();
         if self.away.is_none() {
-            telemetry::store_is_away(&error);
+            guarded(|| telemetry::store_is_away(&error));
             // Who asks while the file is held does not wait for it again and again.
             self.file.be_patient(self.options.timeout.min(BRIEFLY));
         }
         let pause = if fault.is_busy() { PAUSE } else { Duration::ZERO };
         self.away = Some((error.clone(), now() + pause));
         for answer in self.answers.drain(..) {
-            answer.refuse(&error);
+            guarded(|| answer.refuse(&error));
         }
         let mut undone = mem::take(&mut self.done);
         undone.append(&mut self.rest);
@@ -259,12 +263,16 @@ impl Writer {
         for op in ops {
             match &op {
                 Op::Look => {}
-                Op::Write(_) if lines >= MOST_LINES => telemetry::lines_lost(1),
+                Op::Write(_) if lines >= MOST_LINES => {
+                    guarded(|| telemetry::lines_lost(1));
+                }
                 Op::Write(_) => {
                     lines += 1;
                     self.kept.push(op);
                 }
-                _ if op.is_asked() => op.refuse(error),
+                _ if op.is_asked() => {
+                    guarded(|| op.refuse(error));
+                }
                 _ => self.kept.push(op),
             }
         }
@@ -278,8 +286,7 @@ impl Writer {
     }
 }
 
-/// However the thread ends, be it by a panic of somebody's waker or subscriber, nobody
-/// waits for it any more.
+/// However the thread ends, be it by a panic, nobody waits for it any more.
 struct End(Arc<Shared>);
 
 impl Drop for End {
