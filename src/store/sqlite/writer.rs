@@ -110,7 +110,7 @@ impl Writer {
             && now() < *again
         {
             let error = error.clone();
-            return self.put_off(mem::take(batch), &error);
+            return self.put_off(mem::take(batch), &error, MOST_LINES);
         }
         let mut ops = mem::take(&mut self.kept);
         ops.append(batch);
@@ -254,18 +254,19 @@ impl Writer {
         let mut undone = mem::take(&mut self.done);
         undone.append(&mut self.rest);
         undone.extend(ops);
-        self.put_off(undone, &error);
+        // What is left of a full file is for what must not be lost.
+        let most_lines = if fault.is_full() { 0 } else { MOST_LINES };
+        self.put_off(undone, &error, most_lines);
     }
 
     /// Tells whoever waits that the file is away, and keeps the rest.
-    fn put_off(&mut self, ops: Vec<Op>, error: &StoreError) {
+    fn put_off(&mut self, ops: Vec<Op>, error: &StoreError, most_lines: usize) {
         let mut lines = self.kept.iter().filter(|op| matches!(op, Op::Write(_))).count();
+        let mut lost = 0;
         for op in ops {
             match &op {
                 Op::Look => {}
-                Op::Write(_) if lines >= MOST_LINES => {
-                    guarded(|| telemetry::lines_lost(1));
-                }
+                Op::Write(_) if lines >= most_lines => lost += 1,
                 Op::Write(_) => {
                     lines += 1;
                     self.kept.push(op);
@@ -275,6 +276,9 @@ impl Writer {
                 }
                 _ => self.kept.push(op),
             }
+        }
+        if lost > 0 {
+            guarded(|| telemetry::lines_lost(lost));
         }
     }
 
