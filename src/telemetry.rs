@@ -168,7 +168,7 @@ pub(crate) fn unwritten(calls: usize) {
 /// More calls are denied than can be written down.
 #[cfg(feature = "sqlite")]
 pub(crate) fn lines_lost(lines: u64) {
-    warn!(target: "driftlock", { lines }, "denied calls are missing in the ledger: there were too many at once");
+    warn!(target: "driftlock", { lines }, "calls that were denied or sent unmetered are missing in the ledger: there were too many at once, or no room is left");
 }
 
 /// A request that cannot be read or metered is let through.
