@@ -34,7 +34,7 @@ python-clients:
 
 # Compiles the benchmarks and runs each for a moment.
 benches:
-    cargo bench -- --quick
+    cargo bench --features cli -- --quick
 
 # Every interleaving of the store's operations.
 loom:

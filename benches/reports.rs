@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use driftlock::{
     ManualClock,
-    report::{Format, Report, Span},
+    report::{Filter, Format, Report, Span},
 };
 use reports_parts::{END, History, fill};
 use support::{Effort, at_most, heading, median, note, time};
@@ -50,7 +50,9 @@ fn main() {
     }
     heading("of now");
     goal(rounds, "budgets", || report.budgets(50).map(drop));
+    goal(rounds, "budgets of users", || report.budgets_by("user", 50).map(drop));
     goal(rounds, "recent", || report.recent(20).map(drop));
+    goal(rounds, "changes", || report.changes(20).map(drop));
     goal(rounds, "open and totals of a week", || {
         let report = Report::open(&path)?.clock(ManualClock::at(END));
         report.totals(Span::days(7)).map(drop)
@@ -62,6 +64,14 @@ fn main() {
     note("export as JSON, per call", per_call(took, calls), "µs");
     let took = time(|| report.export(Span::all(), Format::Csv, std::io::sink()).expect("read"));
     note("export as CSV, per call", per_call(took, calls), "µs");
+    let took = time(|| drop(report.outcomes(Span::all()).expect("read")));
+    note("outcomes, per call", per_call(took, calls), "µs");
+    let took =
+        time(|| drop(report.recent_of(&Filter::new().label("user", "nobody"), 20).expect("read")));
+    note("a user who has no calls, per call", per_call(took, calls), "µs");
+    let copy = directory.path().join("copy.db");
+    let took = time(|| report.backup(&copy).expect("copied"));
+    note("backup, per call", per_call(took, calls), "µs");
     let mut check = None;
     let took = time(|| check = Some(report.check().expect("read")));
     note("check, per call", per_call(took, calls), "µs");

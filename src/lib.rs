@@ -99,6 +99,9 @@ mod meter;
 pub mod price;
 pub mod provider;
 
+// telling
+mod telemetry;
+
 // deciding ‖ remembering: neighbours who do not know each other
 pub mod rule;
 pub mod store;
@@ -108,7 +111,6 @@ mod policy;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod report;
-mod telemetry;
 
 // carriers
 mod body;

@@ -2,6 +2,8 @@
 //!
 //! `docs/events.md` has the table of them, for users.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tracing::{Span, debug, debug_span, field::Empty, info, level_filters::LevelFilter, warn};
 
 use crate::{
@@ -13,11 +15,17 @@ use crate::{
     labels::LabelError,
     provider::Told,
     settled::Settled,
-    store::StoreError,
     usage::Usage,
     usd::Usd,
     window::Window,
 };
+
+/// Runs code of others, a subscriber, a waker or a callback, where a panic of theirs may not
+/// go on: inside `drop`, where a second one would abort, or in a thread that others need.
+/// Says whether there was none.
+pub(crate) fn guarded(tell: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(tell)).is_ok()
+}
 
 /// A call was admitted: opens its span. Without anybody who listens, and with nothing
 /// to say, that is a comparison.
@@ -128,13 +136,13 @@ pub(crate) fn unlabelled_for(error: &LabelError) {
 }
 
 /// The store did not answer and the policy lets calls through.
-pub(crate) fn outage(call: &Call, error: &StoreError) {
+pub(crate) fn outage(call: &Call, error: &dyn std::fmt::Display) {
     warn!(target: "driftlock", { gen_ai.request.model = call.model(), why = %error }, "sent unmetered");
 }
 
 /// A store does not answer any more.
 #[cfg(feature = "sqlite")]
-pub(crate) fn store_is_away(error: &StoreError) {
+pub(crate) fn store_is_away(error: &dyn std::fmt::Display) {
     warn!(target: "driftlock", { %error }, "the store does not answer");
 }
 
@@ -160,7 +168,7 @@ pub(crate) fn unwritten(calls: usize) {
 /// More calls are denied than can be written down.
 #[cfg(feature = "sqlite")]
 pub(crate) fn lines_lost(lines: u64) {
-    warn!(target: "driftlock", { lines }, "denied calls are missing in the ledger: there were too many at once");
+    warn!(target: "driftlock", { lines }, "calls that were denied or sent unmetered are missing in the ledger: there were too many at once, or no room is left");
 }
 
 /// A request that cannot be read or metered is let through.

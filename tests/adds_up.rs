@@ -19,6 +19,7 @@ enum Step {
     Settle { which: usize, cost: u32, is_told: bool },
     Release { which: usize },
     Deny { cost: u32 },
+    Unmetered { cost: u32 },
     Adjust { user: u8, counter: usize, delta: i32 },
     Reset { user: u8, counter: usize },
     Raise { user: u8, by: u32 },
@@ -36,6 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(which, cost, is_told)| Step::Settle { which, cost, is_told }),
         2 => any::<usize>().prop_map(|which| Step::Release { which }),
         1 => (0..1_000u32).prop_map(|cost| Step::Deny { cost }),
+        1 => (0..1_000u32).prop_map(|cost| Step::Unmetered { cost }),
         2 => (user(), 0..COUNTERS, -3_000..3_000i32)
             .prop_map(|(user, counter, delta)| Step::Adjust { user, counter, delta }),
         1 => (user(), 0..COUNTERS).prop_map(|(user, counter)| Step::Reset { user, counter }),
@@ -138,6 +140,9 @@ impl World {
             Step::Deny { cost } => {
                 let estimate = Some(Usd::nanos(cost.into()));
                 store.deny(&facts(&Labels::new()), "a_rule", estimate, *now);
+            }
+            Step::Unmetered { cost } => {
+                store.unmetered(&facts(&Labels::new()), Usd::nanos(cost.into()), *now);
             }
             Step::Adjust { user, counter, delta } => {
                 let (delta, value) = (delta.into(), value(counter, user));

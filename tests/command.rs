@@ -1,53 +1,16 @@
-//! The command `driftlock`, run as a person or a program would.
+//! What the command `driftlock` tells.
 
+mod run;
 mod spent;
 
 use std::{
     io::{Read, Write},
-    path::Path,
     process::{Command, Output, Stdio},
 };
 
+use run::{command, json, row, run, said};
 use serde_json::Value;
 use spent::{Scratch, edit, filled};
-
-fn command(db: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driftlock"));
-    command.env_remove("COLUMNS").env("DRIFTLOCK_DB", db).args(["--workspace", "prod"]);
-    command
-}
-
-fn run(db: &Path, args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command(db).args(args).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
-
-/// What a command says that succeeds.
-fn said(db: &Path, args: &[&str]) -> String {
-    let (code, stdout, stderr) = run(db, args);
-    assert_eq!((code, stderr.as_str()), (0, ""), "{args:?}: {stdout}");
-    stdout
-}
-
-fn json(db: &Path, args: &[&str]) -> Value {
-    let mut args = args.to_vec();
-    args.push("--json");
-    serde_json::from_str(&said(db, &args)).unwrap()
-}
-
-/// The row of a table that has a cell.
-fn row(table: &str, cell: &str) -> Vec<String> {
-    let cells = |line: &str| -> Vec<String> {
-        line.split(['│', '┆'])
-            .map(|cell| cell.trim().to_owned())
-            .filter(|cell| !cell.is_empty())
-            .collect()
-    };
-    let mut rows = table.lines().map(cells);
-    rows.find(|row| row.iter().any(|known| known == cell))
-        .unwrap_or_else(|| panic!("no {cell} in {table}"))
-}
 
 #[test]
 fn stats_show_totals_a_bar_for_each_day_models_and_denials() {
@@ -99,6 +62,74 @@ fn models_top_users_and_forecast_are_tables_and_json() {
 }
 
 #[test]
+fn spans_end_where_they_are_told_to_and_days_are_whole() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    let two = ["--since", "2200-03-11", "--until", "2200-03-13"];
+    let text = said(&db, &[&["stats"][..], &two].concat());
+    assert!(text.starts_with("2200-03-11 to 2200-03-12 (UTC): $0.0309 for 6 calls"), "{text}");
+    assert_eq!(row(&said(&db, &[&["models"][..], &two].concat()), "gpt-4o-mini")[2], "2");
+    let users = said(&db, &[&["top-users"][..], &two].concat());
+    assert!(users.starts_with("2200-03-11 to 2200-03-12 (UTC)\n"), "{users}");
+    assert_eq!(row(&users, "bob")[2], "2");
+    let hours = said(&db, &["models", "--since", "24h"]);
+    assert!(hours.starts_with("2200-03-14 to 2200-03-15 (UTC, whole days)\n"), "{hours}");
+    let calls = json(&db, &["outcomes", "--since", "1h"]);
+    assert_eq!(calls[0]["calls"], 3);
+}
+
+#[test]
+fn outcomes_are_a_table_with_what_they_mean() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    let text = said(&db, &["outcomes"]);
+    assert_eq!(row(&text, "actual")[1..3], ["18", "$0.0927"]);
+    assert!(row(&text, "expired")[4].starts_with("the estimate"), "{text}");
+    assert_eq!(row(&text, "open")[2], "$0.00");
+    said(&db, &["prune", "--before", "2200-03-13"]);
+    let text = said(&db, &["outcomes"]);
+    assert!(text.ends_with("12 calls pruned, which are not among them\n"), "{text}");
+}
+
+#[test]
+fn recent_calls_are_found_by_user_label_and_outcome() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    let count = |args: &[&str]| {
+        let all = ["recent", "-n", "100", "--json"];
+        said(&db, &[&all[..], args].concat()).lines().count()
+    };
+    assert_eq!(count(&[]), 27);
+    assert_eq!(count(&["--user", "bob"]), 14);
+    assert_eq!(count(&["--user", "bob", "--outcome", "denied"]), 6);
+    assert_eq!(count(&["--label", "team=search", "--label", "user=bob"]), 14);
+    assert_eq!(count(&["--label", "team=sales"]), 0);
+}
+
+#[test]
+fn tables_are_as_wide_as_there_is_room_and_tell_workspaces_where_there_are_several() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    edit(&db, "UPDATE call SET model = 'a-model-with-a-name-that-is-rather-long' WHERE id > 20");
+    let table = |width: &str, args: &[&str]| {
+        let output = command(&db).env("COLUMNS", width).args(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for width in [80, 100, 120] {
+        for args in [&["budgets"][..], &["forecast"], &["top-users"], &["models"], &["outcomes"]] {
+            let text = table(&width.to_string(), args);
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{width} {args:?}\n{text}");
+        }
+    }
+    let recent = table("100", &["recent"]);
+    assert!(recent.contains('…') && !recent.contains("rather-long"), "{recent}");
+    assert!(table("0", &["recent"]).contains("rather-long"));
+    assert!(table("", &["budgets"]).contains("workspace ┆ key"));
+    assert!(!said(&db, &["budgets"]).contains("workspace ┆ key"));
+}
+
+#[test]
 fn recent_and_export_give_one_call_to_a_line() {
     let scratch = Scratch::new();
     let db = filled(&scratch);
@@ -131,74 +162,6 @@ fn a_pipe_that_is_closed_ends_it_in_silence() {
 }
 
 #[test]
-fn a_budget_is_reset_raised_and_seeded_by_its_key() {
-    let scratch = Scratch::new();
-    let db = filled(&scratch);
-    let budgets = json(&db, &["budgets"]);
-    assert_eq!(budgets[0]["key"], "workspace");
-    for budget in budgets.as_array().unwrap() {
-        let key = budget["key"].as_str().unwrap();
-        assert_eq!(json(&db, &["budgets", key])[0], *budget);
-    }
-    let ann = "user=ann@example.com";
-    let table = said(&db, &["budgets"]);
-    assert_eq!(row(&table, ann)[2..4], ["$10.00", "$0.09"]);
-
-    let changed = json(&db, &["reset", ann, "--reason", "a gift"]);
-    assert_eq!(
-        (&changed["before"]["settled"], &changed["after"]["settled"]),
-        (&"0.09".into(), &"0.00".into())
-    );
-    assert_eq!(changed["before"]["reserved"], changed["after"]["reserved"]);
-    let again = said(&db, &["reset", ann]);
-    assert!(again.starts_with("before and after:"), "{again}");
-
-    let raised = json(&db, &["raise", ann, "2.50", "--until", "2200-04-10"]);
-    assert_eq!(raised["after"]["raised"], "2.50");
-    assert_eq!(raised["after"]["raised_until"], "2200-04-10T00:00:00Z");
-    let ended = json(&db, &["raise", ann, "0"]);
-    assert_eq!(ended["after"]["raised"], Value::Null);
-
-    let seeded = json(&db, &["seed", "user=bob@60s#calls", "7"]);
-    assert_eq!(seeded["after"]["settled"], 7);
-    let seeded = json(&db, &["seed", "workspace", "$12.5"]);
-    assert!(seeded["after"]["settled"].as_str().unwrap().starts_with("12.59"), "{seeded}");
-    let (code, _, error) = run(&db, &["seed", "user=zoe@mnth", "1"]);
-    assert_eq!(code, 1);
-    assert!(error.contains("nobody is known as `user=zoe@mnth`; known are"), "{error}");
-    assert!(error.contains("user=bob; for somebody who has not called yet, add --new"), "{error}");
-    let (code, _, error) = run(&db, &["reset", "user=zoe"]);
-    assert_eq!((code, error.contains("--new")), (1, false), "{error}");
-    let seeded = json(&db, &["seed", "user=zoe", "1", "--new"]);
-    assert_eq!((&seeded["before"], &seeded["after"]["settled"]), (&Value::Null, &"1.00".into()));
-
-    assert!(said(&db, &["check"]).starts_with("everything adds up: 28 calls"));
-    let reasons = rusqlite::Connection::open(&db).unwrap().query_row(
-        "SELECT group_concat(reason, '; ') FROM adjustment",
-        [],
-        |row| row.get(0),
-    );
-    let reasons: String = reasons.unwrap();
-    assert!(reasons.starts_with("a gift"), "{reasons}");
-    assert!(reasons.ends_with("opening balance; opening balance; opening balance"), "{reasons}");
-}
-
-#[test]
-fn old_calls_are_pruned_and_the_sums_stay() {
-    let scratch = Scratch::new();
-    let db = filled(&scratch);
-    let before = json(&db, &["stats"]);
-    assert_eq!(
-        said(&db, &["prune", "--before", "2200-03-13"]),
-        "12 calls deleted from the ledger\n"
-    );
-    assert_eq!(json(&db, &["prune", "--before", "2200-03-13T00:00:00Z"])["pruned"], 0);
-    assert_eq!(json(&db, &["stats"]), before);
-    assert_eq!(said(&db, &["export"]).lines().count(), 1 + 15);
-    assert_eq!(json(&db, &["check"])["mismatches"], Value::Array(Vec::new()));
-}
-
-#[test]
 fn a_check_that_fails_says_what_and_by_how_much() {
     let scratch = Scratch::new();
     let db = filled(&scratch);
@@ -216,12 +179,33 @@ fn an_invoice_is_read_from_a_file_or_from_standard_input() {
     let invoice = scratch.file("invoice.csv");
     std::fs::write(&invoice, "date,model,amount\n2200-03-11,gpt-4o-2024-08-06,0.02\n").unwrap();
     let text = said(&db, &["reconcile", invoice.to_str().unwrap()]);
-    assert_eq!(row(&text, "gpt-4o")[2..], ["$0.0150", "$0.02", "+0.005"]);
+    assert_eq!(row(&text, "gpt-4o")[2..], ["$0.0150", "$0.02", "+$0.0050"]);
     assert_eq!(row(&text, "gpt-4o-mini")[3], "missing");
-    assert!(text.ends_with("recorded $0.01545, billed $0.02, difference +0.00455\n"), "{text}");
+    let total = "recorded $0.0155, billed $0.02, difference +$0.0046 (+29.45%)\n";
+    assert!(text.ends_with(total), "{text}");
+    for (tolerance, code) in [("29.46%", 0), ("29%", 1), ("0.005", 0), ("$0.004", 1)] {
+        let args = ["reconcile", invoice.to_str().unwrap(), "--tolerance", tolerance];
+        let (exit, text, error) = run(&db, &args);
+        assert_eq!((exit, error.as_str()), (code, ""), "{tolerance}");
+        assert_eq!(text.ends_with("more than --tolerance allows\n"), code == 1);
+    }
+    std::fs::write(&invoice, "when\twhat\tnet\n2200-03\tgpt-4o\t0.09 USD\n").unwrap();
+    let text = said(
+        &db,
+        &[
+            &["reconcile", invoice.to_str().unwrap(), "--provider", "openai"][..],
+            &["--day-column", "when", "--model-column", "what", "--cost-column", "net"],
+        ]
+        .concat(),
+    );
+    assert_eq!(row(&text, "gpt-4o"), ["2200-03", "gpt-4o", "$0.09", "$0.09", "$0.00"]);
+    let args = ["reconcile", invoice.to_str().unwrap(), "--day-column", "day"];
+    let (code, _, error) = run(&db, &args);
+    assert_eq!(code, 1);
+    assert!(error.contains("no column `day` among: when, what, net"), "{error}");
 
     let mut child = command(&db)
-        .args(["reconcile", "-", "--json"])
+        .args(["--workspace", "prod", "reconcile", "-", "--json"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -249,33 +233,95 @@ fn what_a_label_says_does_not_reach_the_terminal() {
         assert!(!said(&db, args).contains('\u{1b}'), "{args:?}");
     }
     let key = "user=x%1B%5B2J%0A";
-    assert_eq!(row(&said(&db, &["budgets"]), key)[1], key);
+    assert_eq!(row(&said(&db, &["budgets"]), key)[0], key);
     assert!(said(&db, &["reset", key]).contains(key));
+
+    let invoice = scratch.file("invoice.csv");
+    std::fs::write(&invoice, "day,cost\n\u{1b}[2J,1\n").unwrap();
+    let (code, _, error) = run(&db, &["reconcile", invoice.to_str().unwrap()]);
+    assert!(code == 1 && !error.contains('\u{1b}'), "{error}");
+    assert!(error.contains("line 2: the day `\u{fffd}[2J`"), "{error}");
+}
+
+#[test]
+fn a_backup_may_have_a_name_that_means_something_else_to_sqlite() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    for name in [":memory:", "file:copy.db", "file:x?mode=memory"] {
+        let run = |db: &str, args: &[&str]| {
+            let db = ["--db", db];
+            command(db[1].as_ref())
+                .current_dir(scratch.file(""))
+                .args(db)
+                .args(args)
+                .output()
+                .unwrap()
+        };
+        let made = run("driftlock.db", &["backup", name]);
+        assert!(made.status.success(), "{made:?}");
+        assert!(std::fs::metadata(scratch.file(name)).unwrap().len() > 50_000, "{name}");
+        let check = run(name, &["check"]);
+        assert!(check.status.success(), "{check:?}");
+    }
+    assert!(db.exists() && !scratch.file("copy.db").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_backup_for_which_there_is_no_room_says_so_and_leaves_nothing() {
+    let scratch = Scratch::new();
+    let (db, copy) = (filled(&scratch), scratch.file("copy.db"));
+    let limited = "trap '' XFSZ; ulimit -f 100; exec \"$0\" backup \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.env("DRIFTLOCK_DB", &db).args(["-c", limited, env!("CARGO_BIN_EXE_driftlock")]);
+    let Output { status, stderr, .. } = shell.arg(&copy).output().unwrap();
+    let error = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{error}");
+    assert!(
+        error.starts_with("driftlock: could not write: ") && error.contains("copy.db"),
+        "{error}"
+    );
+    assert!(!copy.exists());
 }
 
 #[test]
 fn a_line_that_makes_no_sense_is_told_so_with_code_2() {
     let scratch = Scratch::new();
     let db = filled(&scratch);
-    let ann = "user=ann@example.com";
+    let ann = "user=ann%40example.com";
     for (args, why) in [
         (&["budget"][..], "unrecognized subcommand"),
         (&["stats", "--since", "yesterday"], "expected 7d, 2w, 24h, 2026-11-01 or all"),
         (&["reset", "ann"], "expected SCOPE[@WINDOW][#calls]"),
-        (&["reset", "workspace@mnth"], "no such window"),
-        (&["raise", ann, "5"], "say --until DATE"),
+        (&["reset", "workspace@mnth"], "is no window"),
+        (&["raise", ann, "5"], "say --until DATE or --for 24h"),
         (&["raise", ann, "5", "--until", "2020-01-01"], "has passed; it is 2200-03-15"),
         (&["raise", ann, "-5", "--until", "2200-04-01"], "`-5` is not an amount of US dollars"),
         (&["seed", ann, "1e3"], "is not an amount of US dollars"),
         (&["seed", ann, "10000000000"], "at most $9,223,372,036.85"),
         (&["seed", ann, "99999999999"], "the largest amount"),
         (&["seed", "user=bob@60s#calls", "1.5"], "is no number of calls"),
-        (&["prune", "--before", "soon"], "expected a date like 2026-12-01"),
+        (&["raise", ann, "5", "--for", "1mo"], "expected a length like 24h, 7d or 2w"),
+        (&["raise", ann, "5", "--for", "1h", "--until", "2200-04-01"], "cannot be used with"),
+        (&["prune", "--before", "soon"], "or a time like 2026-12-01T12:00:00Z, or 30d"),
+        (&["prune", "--before", "1m"], "keeps whole days, like 30d"),
+        (&["prune", "--before", "2200-03-16"], "is in the future; it is 2200-03-15"),
+        (&["stats", "--since", "1m"], "say 1d for today, 2d with yesterday"),
+        (&["models", "--since", "1h"], "say 1d for today, 2d with yesterday"),
+        (&["stats", "--since", "2200-03-12", "--until", "2200-03-12"], "is not after --since"),
+        (&["export", "--since", "7d", "--until", "2200-03-01"], "is not after --since"),
+        (&["stats", "--until", "soon"], "expected a date like 2026-12-01"),
+        (&["recent", "--outcome", "actul"], "[possible values: actual, estimated"),
+        (&["recent", "--label", "team"], "expected NAME=VALUE"),
+        (&["budgets", ann, "--label", "user"], "cannot be used with"),
+        (&["reconcile", "x.csv", "--tolerance", "much"], "expected a share like 1%"),
     ] {
         let (code, stdout, error) = run(&db, args);
         assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {error}");
         assert!(error.contains(why), "{args:?}: {error}");
     }
+    let (code, _, error) = run(&db, &["bugdets"]);
+    assert_eq!((code, error.contains("'budgets'")), (2, true), "{error}");
     let output = command(&db).env_remove("DRIFTLOCK_DB").arg("stats").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("say --db FILE"));
@@ -293,6 +339,7 @@ fn a_file_that_is_not_what_it_should_be_is_an_error_and_left_as_it_is() {
         (&missing, "there is no file"),
         (&text, "is not a file that driftlock's SqliteStore wrote"),
         (&empty, "is not a file that driftlock's SqliteStore wrote"),
+        (&scratch.file(""), "is a directory; name the file of the store in it"),
     ] {
         for args in
             [&["stats"][..], &["seed", "workspace", "5"], &["prune", "--before", "2026-01-01"]]
@@ -325,10 +372,32 @@ fn a_file_that_is_not_what_it_should_be_is_an_error_and_left_as_it_is() {
 }
 
 #[test]
+fn programs_are_told_errors_as_json() {
+    let scratch = Scratch::new();
+    let db = filled(&scratch);
+    for (args, code, why) in [
+        (&["reset", "user=zoe"][..], 1, "nobody is known as `user=zoe`; known are"),
+        (&["bugdets"], 2, "unrecognized subcommand 'bugdets'"),
+        (&["stats", "--since", "soon"], 2, "invalid value 'soon' for '--since"),
+        (&["raise", "workspace", "5"], 2, "until when? say --until DATE or --for 24h"),
+    ] {
+        let (exit, stdout, stderr) = run(&db, &[args, &["--json"]].concat());
+        assert_eq!((exit, stdout.as_str(), stderr.lines().count()), (code, "", 1), "{stderr}");
+        let error: Value = serde_json::from_str(&stderr).unwrap();
+        assert!(error["error"].as_str().unwrap().starts_with(why), "{error}");
+    }
+}
+
+#[test]
 fn help_has_examples_for_people() {
-    let output = Command::new(env!("CARGO_BIN_EXE_driftlock")).arg("--help").output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0));
+    let ask = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_driftlock")).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let help = ask(&["--help"]);
+    assert_eq!(ask(&["help"]), help);
+    assert!(ask(&["help", "reconcile"]).contains("--tolerance <SHARE|AMOUNT>"));
     for part in ["driftlock stats --since 7d", "SCOPE[@WINDOW][#calls]", "Exit codes", "top-users"]
     {
         assert!(help.contains(part), "{help}");

@@ -137,7 +137,7 @@ fn waker(wake: impl Fn() + Send + Sync + 'static) -> Waker {
 }
 
 #[test]
-fn a_waker_that_panics_costs_the_store_and_hangs_nobody() {
+fn a_waker_that_panics_costs_nobody_else_anything() {
     let directory = directory();
     let store = open(&directory.path().join("driftlock.db"));
     let counter = store.counter(&users());
@@ -151,13 +151,8 @@ fn a_waker_that_panics_costs_the_store_and_hangs_nobody() {
     thread::sleep(Duration::from_millis(100)); // until it is called
     drop(flush);
     let ask = Ask { counter, value: "ada", amount: 1, limit: 100, now: november() };
-    let says = |_| match reserve(&store, &ask) {
-        Err(ReserveError::Unavailable(error)) => error.to_string(),
-        other => panic!("{other:?}"),
-    };
-    assert!((0..100).map(says).all(|error| error == "the store's thread has ended"));
-    assert!(wait(store.flush()).is_err());
-    store.settle(Reservation { key: 1, tag: 1 }, Usd::ZERO, at(november()));
+    assert!(admits(&store, &ask).is_ok());
+    wait(store.flush()).unwrap();
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod spent;
 
 use driftlock::{
-    PriceBook, Scope, Timestamp, Unit, Usd, Window, Zone,
-    report::{Day, Format, Invoice, Key, Report, ReportError, Span},
+    Scope, Timestamp, Unit, Usd, Window, Zone,
+    report::{Changed, ChangedBy, Day, Filter, Format, Key, Report, ReportError, Span},
+    store::{Adjustment, Raise, SqliteStore, Store},
 };
 use spent::{NOW, Scratch, edit, filled};
 
@@ -138,21 +139,42 @@ fn budgets_say_what_is_left_and_when_they_reset() {
         assert_eq!(prod.budget(&budget.key).unwrap(), *budget);
     }
     assert_eq!(prod.budgets(2).unwrap(), budgets[..2]);
+    assert!(budgets.is_sorted_by_key(|budget| budget.key.unit == Unit::Calls), "money is first");
+    let of_teams = prod.budgets_by("team", 10).unwrap();
+    assert_eq!((of_teams.len(), &of_teams[0].key), (1, &team.key));
+    assert_eq!(prod.budgets_by("user_id", 10).unwrap().len(), 4);
+    let unknown = prod.budgets_by("plan", 10).unwrap_err();
+    assert!(unknown.to_string().ends_with("but by team, user"), "{unknown}");
 }
 
 #[test]
 fn a_key_that_nobody_knows_is_answered_with_what_is_known() {
     let scratch = Scratch::new();
-    let report = Report::open(filled(&scratch)).unwrap();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap();
     let month = |scope| Key::cost(scope, Window::month(Zone::UTC));
     let several = report.budget(&month(Scope::Workspace)).unwrap_err();
     assert!(matches!(several, ReportError::WhichWorkspace { .. }), "{several}");
     let prod = report.workspace("prod").unwrap();
     let nobody = prod.budget(&month(Scope::user("bo"))).unwrap_err();
-    assert!(nobody.to_string().contains("user=ann@example.com, user=bob"), "{nobody}");
+    assert!(nobody.to_string().contains("user=ann%40example.com, user=bob"), "{nobody}");
     let nothing = prod.budget(&"user=bob@week".parse().unwrap()).unwrap_err();
     let known = "team=…@day/Europe/Berlin, user=…, user=…@60s#calls, workspace";
     assert!(nothing.to_string().ends_with(known), "{nothing}");
+    edit(&path, "UPDATE scope SET value = 'bob@day' WHERE value = 'bob'");
+    for (text, meant) in [
+        ("user=bob@day", "user=bob%40day"),
+        ("user=bob@day#calls", "user=bob%40day#calls"),
+        ("team=bob@day", ""),
+        ("user=rob@day", ""),
+    ] {
+        let error = prod.budget(&text.parse().unwrap()).unwrap_err().to_string();
+        let told = format!("part of the value, it is `{meant}`");
+        assert_eq!(error.ends_with(&told), !meant.is_empty(), "{error}");
+    }
+    edit(&path, "UPDATE scope SET value = 'bob@60s#calls' WHERE value = 'bob@day'");
+    let error = prod.budget(&"user=bob@60s#calls".parse().unwrap()).unwrap_err().to_string();
+    assert!(error.ends_with("it is `user=bob%4060s%23calls`"), "{error}");
     let counter = prod.counter(&month(Scope::user("nobody yet"))).unwrap();
     assert_eq!((counter.workspace.as_str(), counter.unit), ("prod", Unit::Cost));
 }
@@ -209,6 +231,95 @@ fn the_ledger_is_told_from_a_time_on_and_in_its_order() {
     let mut recent = report.recent(3).unwrap();
     recent.reverse();
     assert_eq!(recent, all[all.len() - 3..]);
+}
+
+#[test]
+fn calls_are_found_by_their_labels_and_outcomes() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    edit(&path, "UPDATE call SET labels = NULL WHERE id = 1");
+    edit(&path, "UPDATE call SET labels = '{\"a\\\"b\":\"c\"}' WHERE id = 2");
+    let prod = Report::open(&path).unwrap().workspace("prod").unwrap();
+    let count = |filter: Filter| prod.recent_of(&filter, 100).unwrap().len();
+    assert_eq!(count(Filter::new()), 27);
+    assert_eq!(prod.recent_of(&Filter::new(), 5).unwrap(), prod.recent(5).unwrap());
+    assert_eq!(count(Filter::new().label("user", "ann@example.com")), 11);
+    assert_eq!(count(Filter::new().label("user_id", "bob")), 14);
+    assert_eq!(count(Filter::new().label("user", "bob").outcome("denied")), 6);
+    assert_eq!(count(Filter::new().label("user", "bob").label("team", "none")), 0);
+    assert_eq!(count(Filter::new().label("user", "(none)")), 2);
+    assert_eq!(count(Filter::new().label("a\"b", "c")), 1);
+    assert_eq!(count(Filter::new().label("user' OR 1=1 --", "c")), 0);
+    assert_eq!(count(Filter::new().outcome("expired")), 1);
+}
+
+#[test]
+fn outcomes_tell_how_certain_the_money_is() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap();
+    let expired = estimate_of_a_small_call(&report);
+    let prod = report.workspace("prod").unwrap();
+    let outcomes = prod.outcomes(Span::all()).unwrap();
+    let told: Vec<_> = outcomes.iter().map(|one| (one.outcome.as_str(), one.calls)).collect();
+    let rest = [("denied", 6), ("not_sent", 1), ("open", 1)];
+    assert_eq!((told[..2].to_vec(), &told[2..]), (vec![("actual", 18), ("expired", 1)], &rest[..]));
+    assert_eq!(outcomes[0].cost, nanos(6 * (2 * BIG + SMALL)));
+    assert_eq!(outcomes[1].cost, nanos(expired));
+    assert_eq!(outcomes[4].cost, Usd::ZERO);
+    assert!(outcomes[4].estimate > Usd::ZERO);
+    edit(&path, "UPDATE call SET outcome = 'unmetered', charges = NULL, cost = 0 WHERE id = 1");
+    let unmetered = prod.outcomes(Span::all()).unwrap();
+    let unmetered = unmetered.iter().find(|one| one.outcome == "unmetered").unwrap();
+    assert_eq!((unmetered.calls, unmetered.cost), (1, Usd::ZERO));
+    let a_day = Span::since(day("2200-03-11").start()).until(day("2200-03-12").start());
+    let calls = prod.outcomes(a_day).unwrap().iter().map(|one| one.calls).sum::<u64>();
+    assert_eq!(calls, 4);
+}
+
+#[test]
+fn what_was_changed_by_hand_is_told_with_its_reason() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap().workspace("prod").unwrap();
+    let bob: Key = "user=bob".parse().unwrap();
+    let pace: Key = "user=bob@60s#calls".parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(&path).unwrap();
+        let at = |second| {
+            let now = report.now().unwrap();
+            now.saturating_add(std::time::Duration::from_secs(second))
+        };
+        let key = report.counter(&bob).unwrap();
+        let until = "2200-03-20T00:00:00Z".parse().unwrap();
+        let (counter, by, reason) = (store.counter(&key), 5_000_000_000, "a launch");
+        let raise = Raise { counter, value: "bob", by, until, reason, at: at(1) };
+        store.raise(raise).await.unwrap();
+        store.reset(&key, "bob", "a gift", at(2)).await.unwrap();
+        let counter = store.counter(&report.counter(&pace).unwrap());
+        let (delta, reason) = (3, "by other means");
+        let change = Adjustment { counter, value: "bob", delta, reason, at: at(3) };
+        store.adjust(change).await.unwrap();
+    });
+    let changes = report.changes(10).unwrap();
+    let told: Vec<_> =
+        changes.iter().map(|one| (one.key.to_string(), one.what, one.reason.as_str())).collect();
+    let expected = [
+        ("user=bob@60s#calls".into(), Changed::Adjusted, "by other means"),
+        ("user=bob".into(), Changed::Adjusted, "a gift"),
+        ("user=bob".into(), Changed::Raised, "a launch"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((changes[0].amount, changes[0].until), (ChangedBy::Calls(3), None));
+    assert!(matches!(changes[1].amount, ChangedBy::Cost(usd) if usd.as_nanos() < 0));
+    assert_eq!(changes[1].until.unwrap().to_string(), "2200-04-01T00:00:00Z");
+    let json = serde_json::to_value(&changes[2]).unwrap();
+    assert_eq!((&json["amount"], &json["what"]), (&"5.00".into(), &"raised".into()));
+    assert_eq!(json["until"], "2200-03-20T00:00:00Z");
+    assert_eq!(report.changes(1).unwrap(), changes[..1]);
+    let test = Report::open(&path).unwrap().workspace("test").unwrap();
+    assert!(test.changes(10).unwrap().is_empty());
 }
 
 #[test]
@@ -292,15 +403,44 @@ fn a_check_finds_what_does_not_add_up() {
 }
 
 #[test]
+fn a_backup_is_made_while_the_store_writes_and_opens_as_a_store() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(spent::fill(&path));
+    let copy = scratch.file("copy.db");
+    let bytes = report.backup(&copy).unwrap();
+    assert_eq!(bytes, std::fs::metadata(&copy).unwrap().len());
+    drop(SqliteStore::open(&copy).unwrap());
+    let copied = Report::open(&copy).unwrap();
+    assert!(copied.check().unwrap().is_sound());
+    assert_eq!(copied.budgets(100).unwrap(), report.budgets(100).unwrap());
+    assert_eq!(copied.calls(Span::all()).unwrap().count(), 28 + 28);
+    drop(store);
+
+    assert!(matches!(report.backup(&copy), Err(ReportError::Write(_))));
+    assert!(matches!(report.backup(scratch.file("no/such.db")), Err(ReportError::Write(_))));
+    let half = scratch.file("half.db");
+    edit(
+        &path,
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'call'",
+    );
+    Report::open(&path).unwrap().backup(&half).unwrap_err();
+    assert!(!half.exists());
+}
+
+#[test]
 fn what_was_adjusted_and_pruned_still_adds_up() {
     let scratch = Scratch::new();
     let path = filled(&scratch);
     let report = Report::open(&path).unwrap().workspace("prod").unwrap();
-    let key: Key = "user=ann@example.com".parse().unwrap();
+    let key: Key = "user=ann%40example.com".parse().unwrap();
     let counter = report.counter(&key).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
-        let store = driftlock::store::SqliteStore::open(&path).unwrap();
+        let store = SqliteStore::open(&path).unwrap();
         let at = report.now().unwrap();
         store.reset(&counter, key.value(), "test", at).await.unwrap();
         let before: Timestamp = "2200-03-13T00:00:00Z".parse().unwrap();
@@ -315,76 +455,6 @@ fn what_was_adjusted_and_pruned_still_adds_up() {
     let ann = report.budget(&key).unwrap();
     assert_eq!(ann.settled, driftlock::Amount::Cost(Usd::ZERO));
     assert_eq!(ann.reserved, driftlock::Amount::Cost(report.recent(1).unwrap()[0].estimate));
-}
-
-#[test]
-fn an_invoice_is_compared_by_day_and_model() {
-    let scratch = Scratch::new();
-    let prod = Report::open(filled(&scratch)).unwrap().workspace("prod").unwrap();
-    let csv = "\u{feff}Date,Model,Line,AMOUNT\n\
-        2200-03-11,gpt-4o,a,0.0075\n2200-03-11,gpt-4o-2024-08-06,b,0.0080\n\
-        2200-03-11,GPT-4o-mini-2024-07-18,c,4.5e-4\n\
-        2200-03-12,gpt-4o-2024-08-06,d,0.010\n2200-03-12,gpt-4o-2024-08-06,d,0.005\n\
-        2200-03-12,o3-pro,e,1.00\n";
-    let invoice = Invoice::read(csv.as_bytes()).unwrap();
-    let compared = prod.reconcile(&invoice, &PriceBook::bundled()).unwrap();
-    let rows: Vec<_> = compared
-        .rows
-        .iter()
-        .map(|row| {
-            let usd =
-                |usd: Option<Usd>| usd.map_or_else(|| "missing".into(), |usd| usd.to_string());
-            let model = row.model.as_deref().unwrap();
-            let (ours, theirs) = (usd(row.recorded), usd(row.billed));
-            format!("{} {model}: {ours} {theirs} {}", row.day, row.difference)
-        })
-        .collect();
-    assert_eq!(
-        rows,
-        [
-            "2200-03-11 gpt-4o: $0.0075 $0.0075 0.00",
-            "2200-03-11 gpt-4o-2024-08-06: $0.0075 $0.008 +0.0005",
-            "2200-03-11 gpt-4o-mini: $0.00045 $0.00045 0.00",
-            "2200-03-12 gpt-4o: $0.015 $0.015 0.00",
-            "2200-03-12 gpt-4o-mini: $0.00045 missing -0.00045",
-            "2200-03-12 o3-pro: missing $1.00 +1.00",
-        ]
-    );
-    assert_eq!(
-        (compared.recorded, compared.billed),
-        (nanos(2 * (2 * BIG + SMALL)), invoice.total())
-    );
-
-    let by_day =
-        Invoice::read("day,usd\n2200-03-11,0.02\n2200-03-13,0.01545\n".as_bytes()).unwrap();
-    let compared = prod.reconcile(&by_day, &PriceBook::bundled()).unwrap();
-    let rows: Vec<_> =
-        compared.rows.iter().map(|row| (row.billed.is_some(), row.difference)).collect();
-    let differences = rows.iter().map(|(billed, difference)| (*billed, difference.as_nanos()));
-    let expected = [(true, 4_550_000), (false, -15_450_000), (true, 0)];
-    assert_eq!(differences.collect::<Vec<_>>(), expected);
-    assert!(compared.rows.iter().all(|row| row.model.is_none()));
-}
-
-#[test]
-fn an_invoice_that_cannot_be_read_says_where() {
-    for (csv, why) in [
-        ("", "line 1: no column `day` or `date` among: "),
-        (
-            "day,price\n",
-            "line 1: no column `cost`, `amount`, `usd`, `billed` or `amount_usd` among: day, price",
-        ),
-        ("day,cost\n2026-11-01,1\n11/02/2026,1\n", "line 3: the day `11/02/2026`"),
-        ("day,cost\n2026-11-01,1\n2026-11-02\n", "line 3: the amount ``: expected digits"),
-        ("day,cost\n2026-11-01,-3.00\n", "line 2: the amount `-3.00`: a credit"),
-        ("day,cost\n2026-11-01,\"1,000\"\n", "line 2: the amount `1,000`"),
-        ("day,cost\n2026-11-01,99999999999\n", "line 2: the amount `99999999999`: too large"),
-    ] {
-        let error = Invoice::read(csv.as_bytes()).unwrap_err().to_string();
-        assert!(error.starts_with(why), "{error}");
-    }
-    let error = Invoice::read(&b"day,cost\n2026-11-01,\xff\n"[..]).unwrap_err();
-    assert_eq!(error.line(), 2);
 }
 
 #[test]
@@ -408,6 +478,35 @@ fn numbers_near_the_largest_are_added_up_without_a_failure() {
     assert_eq!(forecast.budgets[0].days_left, Some(0));
     assert_eq!(report.recent(1).unwrap()[0].cost, Usd::MAX);
     report.check().unwrap();
+    edit(&path, "UPDATE call SET id = -9223372036854775807 - 1 WHERE id = 1");
+    report.check().unwrap();
+    assert_eq!(report.calls(Span::all()).unwrap().map(Result::unwrap).count(), 28);
+}
+
+#[test]
+fn what_takes_all_that_a_counter_can_hold_adds_up() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let report = Report::open(&path).unwrap().workspace("prod").unwrap();
+    let key: Key = "user=bob".parse().unwrap();
+    let counter = report.counter(&key).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let at = report.now().unwrap();
+    let (value, reason) = (key.value(), "test");
+    let add = |delta| {
+        let counter = driftlock::store::Store::counter(&store, &counter);
+        let adjustment = driftlock::store::Adjustment { counter, value, delta, reason, at };
+        runtime.block_on(driftlock::store::Store::adjust(&store, adjustment)).unwrap()
+    };
+    let sound = || assert!(report.check().unwrap().is_sound(), "{:?}", report.check().unwrap());
+    for delta in [i64::MAX, i64::MAX, i64::MAX, i64::MIN, i64::MAX] {
+        add(delta);
+        sound();
+    }
+    let reading = runtime.block_on(store.reset(&counter, value, reason, at)).unwrap();
+    assert_eq!(reading.settled, 0);
+    sound();
 }
 
 #[test]
@@ -431,7 +530,7 @@ fn what_is_no_file_of_a_store_is_refused_and_left_as_it_is() {
     let other = scratch.file("other.db");
     edit(&other, "CREATE TABLE call (id INTEGER)");
     foreign("other.db", &std::fs::read(&other).unwrap());
-    assert!(matches!(Report::open(std::env::temp_dir()), Err(ReportError::Unreadable(_))));
+    assert!(matches!(Report::open(std::env::temp_dir()), Err(ReportError::Directory { .. })));
 
     let path = filled(&scratch);
     edit(&path, "PRAGMA user_version = 99");
@@ -495,7 +594,7 @@ fn a_report_is_read_while_the_store_writes() {
 fn reports_of_a_file_in_which_nothing_happened_are_empty() {
     let scratch = Scratch::new();
     let path = scratch.file("driftlock.db");
-    drop(driftlock::store::SqliteStore::open(&path).unwrap());
+    drop(SqliteStore::open(&path).unwrap());
     let report = Report::open(&path).unwrap();
     let totals = report.totals(Span::days(7)).unwrap();
     assert_eq!((totals.spent.calls, totals.from), (0, totals.to));
@@ -506,7 +605,18 @@ fn reports_of_a_file_in_which_nothing_happened_are_empty() {
     assert!(report.recent(10).unwrap().is_empty());
     assert_eq!(report.export(Span::all(), Format::JsonLines, std::io::sink()).unwrap(), 0);
     assert!(report.check().unwrap().is_sound());
-    assert!(matches!(report.by_user(Span::all()), Err(ReportError::UnknownLabel { .. })));
+    assert!(report.outcomes(Span::all()).unwrap().is_empty());
+    assert!(report.changes(10).unwrap().is_empty());
+    assert_eq!(report.pruned().unwrap(), 0);
+    for error in [
+        report.by_user(Span::all()).unwrap_err(),
+        report.budgets_by("user", 5).unwrap_err(),
+        report.budget(&"workspace".parse().unwrap()).unwrap_err(),
+        report.workspace("prod").unwrap_err(),
+    ] {
+        let told = error.to_string();
+        assert!(told.ends_with(": no policy has been built on this file yet"), "{told}");
+    }
 }
 
 #[test]

@@ -249,3 +249,55 @@ async fn no_prompt_and_no_answer_is_ever_told() {
     }
     assert!(!everything.contains(SECRET), "{everything}");
 }
+
+/// Panics whenever it is told that something ends.
+struct Panics;
+
+impl<S: Subscriber> Layer<S> for Panics {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::new();
+        event.record(&mut Write(&mut fields));
+        if fields["message"] == "settled" {
+            panic!("a subscriber panicked");
+        }
+    }
+
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        panic!("a subscriber panicked");
+    }
+}
+
+struct PanickingWaker;
+
+impl std::task::Wake for PanickingWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker panicked");
+    }
+}
+
+#[tokio::test]
+async fn who_panics_at_the_news_of_a_settlement_does_no_harm_not_even_while_unwinding() {
+    let settled = Arc::new(Mutex::new(0));
+    let count = settled.clone();
+    let policy = policy().on_settled(move |_, _| *count.lock().unwrap() += 1).build().unwrap();
+    let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(Panics));
+    for is_unwinding in [false, true] {
+        let mut call =
+            driftlock::Call::new(driftlock::Provider::OPENAI, driftlock::Operation::Chat, "gpt-4o");
+        let mut permit = policy.admit(&mut call).await.unwrap();
+        permit.sent();
+        let receipt = permit.receipt().unwrap().clone();
+        let waker = Arc::new(PanickingWaker).into();
+        let mut waiting = Box::pin(receipt.settled());
+        assert!(waiting.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _permit = permit;
+            if is_unwinding {
+                panic!("something else panicked");
+            }
+        }));
+        assert_eq!(outcome.is_err(), is_unwinding);
+        assert!(receipt.try_settled().is_some());
+    }
+    assert_eq!(*settled.lock().unwrap(), 2);
+}

@@ -8,7 +8,8 @@ use super::{
     outage::Outage,
     plan::Plan,
     pricing::{InputEstimator, Prices, Quote},
-    status::{SpendError, Tally},
+    stats::Tally,
+    status::SpendError,
 };
 use crate::{
     call::{BoxFuture, Call, Counters, Used},

@@ -16,7 +16,7 @@ use super::{
     outage::Outage,
     plan::Plan,
     pricing::{InputEstimator, Prices},
-    status::Tally,
+    stats::Tally,
     twins,
 };
 use crate::{

@@ -35,7 +35,7 @@ pub(super) struct Held {
 }
 
 /// What of a call others look at.
-struct Heard {
+pub(super) struct Heard {
     span: Span,
     receipt: Option<Receipt>,
 }
@@ -121,6 +121,11 @@ impl Held {
 
     pub(super) fn receipt(&self) -> Option<&Receipt> {
         self.heard.as_ref()?.receipt.as_ref()
+    }
+
+    /// Lets go of who listens.
+    pub(super) fn hush(&mut self) -> Option<Heard> {
+        self.heard.take()
     }
 
     pub(super) fn span(&self) -> &Span {

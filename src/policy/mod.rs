@@ -44,6 +44,7 @@ mod reserve;
 mod settings;
 mod settle;
 mod shortcut;
+mod stats;
 mod status;
 mod twins;
 
@@ -57,4 +58,5 @@ pub use receipt::Receipt;
 pub use settings::{
     InputBound, Mode, OnAbandoned, OnAmbiguous, OnOutage, OnUnreadable, Settings, UnknownPrice,
 };
-pub use status::{Spend, SpendError, Stats};
+pub use stats::Stats;
+pub use status::{Spend, SpendError};

@@ -9,7 +9,7 @@ use crate::{
     provider::Told,
     settled::{Settled, SettledHow},
     store::Ending,
-    telemetry,
+    telemetry::{self, guarded},
     usd::Usd,
 };
 
@@ -68,7 +68,10 @@ impl Held {
         self.report(cost, how, told);
         // Events come last: a subscriber is code of others.
         if actual.is_none() && (told.usage.is_some() || told.contradictory) {
-            self.span().in_scope(|| telemetry::unbelievable(told.usage));
+            guarded(|| self.span().in_scope(|| telemetry::unbelievable(told.usage)));
+        }
+        if let Some(heard) = self.hush() {
+            guarded(|| drop(heard));
         }
     }
 
@@ -124,16 +127,14 @@ impl Held {
     fn tell_settled(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
         let settled = Settled { cost, reserved: self.reserved, how, usage: told.usage.copied() };
         if let Some(receipt) = self.receipt() {
-            receipt.settle(settled);
-            if let Some(on_settled) = &self.policy.settings.on_settled {
-                // A callback runs inside `drop`, where a second panic would abort.
-                let call = std::panic::AssertUnwindSafe(|| on_settled(&settled, receipt));
-                if std::panic::catch_unwind(call).is_err() {
-                    telemetry::callback_panicked();
-                }
+            guarded(|| receipt.settle(settled));
+            if let Some(on_settled) = &self.policy.settings.on_settled
+                && !guarded(|| on_settled(&settled, receipt))
+            {
+                guarded(telemetry::callback_panicked);
             }
         }
-        telemetry::settled(self.span(), &self.provider, told, &settled);
+        guarded(|| telemetry::settled(self.span(), &self.provider, told, &settled));
     }
 }
 

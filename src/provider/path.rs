@@ -120,7 +120,9 @@ pub(super) fn hides_deployment(path: &str) -> bool {
     if !may_name_deployments(path) {
         return false;
     }
-    let plain = unescaped(path);
+    // Twice, because one that stands before another may do so once itself.
+    let once = unescaped(path);
+    let plain = unescaped(&once);
     let mut named = plain.split(['/', '\\']).filter(|segment| {
         let name = segment.split(';').next().unwrap_or_default();
         name.eq_ignore_ascii_case("deployments")
@@ -339,6 +341,7 @@ mod tests {
             "/openai/deployments//gpt-4o/chat/completions",
             "/openai/Deployments/gpt-4o/chat/completions",
             "/openai/%64eployments/gpt-4o/chat/completions",
+            "/openai/%2564eployments/gpt-4o/chat/completions",
             "/openai%2Fdeployments%2Fgpt-4o/chat/completions",
             "/openai/deployments;v=1/gpt-4o/chat/completions",
             "/openai/deployments/gpt-4o-mini/deployments/gpt-4o/chat/completions",

@@ -5,7 +5,7 @@
 use hashbrown::HashMap;
 use rusqlite::{Connection, Row};
 
-use super::{counted::Counted, error::nonsense};
+use super::{counted::Counted, error::nonsense, pruned::Pruned};
 use crate::{
     claim::Unit,
     store::sqlite::{
@@ -49,8 +49,7 @@ pub(super) struct Audit {
     /// By workspace and day.
     pub(super) denied: HashMap<(String, i64), DayLine>,
     pub(super) calls: u64,
-    /// The first day of which no call was pruned.
-    pub(super) complete_from: Option<i64>,
+    pub(super) pruned: Pruned,
 }
 
 /// What has to be known of a counter.
@@ -77,6 +76,7 @@ impl Audit {
         audit.read_changes(db)?;
         audit.read_days(db)?;
         audit.read_calls(db)?;
+        audit.pruned = Pruned::of(db)?;
         Ok(audit)
     }
 
@@ -148,15 +148,11 @@ impl Audit {
         let sql = "SELECT at, outcome, estimate, cost, charges, workspace FROM call ORDER BY id";
         let mut statement = db.prepare(sql)?;
         let mut rows = statement.query([])?;
-        let mut first_ended = None;
         while let Some(row) = rows.next()? {
             self.calls += 1;
             let (at, estimate, cost) = (from_sql(row.get(0)?), row.get(2)?, row.get(3)?);
             let day = (at / DAY).cast_signed();
             let outcome = row.get_ref(1)?.as_str().map_err(nonsense)?;
-            if outcome != "open" {
-                first_ended.get_or_insert(day);
-            }
             if outcome == "denied" {
                 let workspace = row.get_ref(5)?.as_str_or_null().map_err(nonsense)?;
                 let workspace = workspace.unwrap_or_default().to_owned();
@@ -170,12 +166,6 @@ impl Audit {
             let call = Call { at, day, outcome, estimate, cost };
             self.count(&call, &bookings);
         }
-        let last: i64 = db.query_row("SELECT last_call FROM store", [], |row| row.get(0))?;
-        // Every number given out is a row, unless it was pruned, which starts at the front.
-        self.complete_from = match from_sql(last) == self.calls {
-            true => Some(0),
-            false => first_ended.map(|day| day + 1),
-        };
         Ok(())
     }
 

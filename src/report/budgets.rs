@@ -1,12 +1,18 @@
 //! What is left of every budget.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use hashbrown::HashMap;
+use rusqlite::Connection;
 use serde::{Serialize, Serializer};
 
 use super::{Key, Report, ReportError, by_label::value_of, counted::Counted, held::Held};
-use crate::{claim::Amount, clock::Timestamp, store::CounterKey, window::Window};
+use crate::{
+    claim::{Amount, Scope, Unit},
+    clock::Timestamp,
+    store::CounterKey,
+    window::Window,
+};
 
 /// What one counter holds of one scope, and what limits it.
 ///
@@ -61,42 +67,70 @@ impl Budget {
 }
 
 impl Report {
-    /// What is left of budgets: of workspaces first, then those that are used up most. At
-    /// most so many; those that nobody limits come last.
+    /// What is left of budgets: those of money first, and of these first those of workspaces,
+    /// then those that are used up most; at most so many. Those that nobody limits come
+    /// last.
     ///
     /// # Errors
     /// [`ReportError`] if the file cannot be read.
     pub fn budgets(&self, most: usize) -> Result<Vec<Budget>, ReportError> {
-        self.look(|db| {
-            let now = self.time(db)?;
-            let counters = self.counted(db)?;
-            let places: HashMap<i64, usize> =
-                counters.iter().enumerate().map(|(place, counted)| (counted.id, place)).collect();
-            let rank = |(place, held): &(usize, Held)| {
-                let is_label =
-                    counters.get(*place).is_some_and(|counted| counted.key.label.is_some());
-                (is_label, Reverse(held.share()), *place, held.scope)
-            };
-            let mut list: Vec<(usize, Held)> = Vec::new();
-            Held::each(db, now, |counter, held| {
-                let Some(place) = places.get(&counter) else { return };
-                list.push((*place, held));
-                // Few are wanted of what may be millions.
-                if list.len() > most.saturating_mul(2).max(1_000) {
-                    list.select_nth_unstable_by_key(most, rank);
-                    list.truncate(most);
-                }
-            })?;
-            list.sort_unstable_by_key(rank);
-            list.truncate(most);
-            let mut budgets = Vec::with_capacity(list.len());
-            for (place, held) in list {
-                if let Some(counted) = counters.get(place) {
-                    budgets.push(Budget::new(counted, &value_of(db, held.scope)?, &held, now));
-                }
+        self.look(|db| self.fullest(db, &self.counted(db)?, most))
+    }
+
+    /// What is left of the budgets of one label's values, in the same order.
+    ///
+    /// # Errors
+    /// [`ReportError`] if the file cannot be read, or nothing is counted by this label.
+    pub fn budgets_by(&self, label: &str, most: usize) -> Result<Vec<Budget>, ReportError> {
+        let label = if label == "user_id" { "user" } else { label };
+        let found = self.look(|db| {
+            let mut counters = self.counted(db)?;
+            let labels = counters.iter().filter_map(|counted| counted.key.label.as_deref());
+            let known: BTreeSet<_> = labels.map(str::to_owned).collect();
+            if !known.contains(label) {
+                let known = known.into_iter().collect();
+                return Ok(Err(ReportError::UnknownLabel { label: label.into(), known }));
             }
-            Ok(budgets)
-        })
+            counters.retain(|counted| counted.key.label.as_deref() == Some(label));
+            self.fullest(db, &counters, most).map(Ok)
+        });
+        found?
+    }
+
+    fn fullest(
+        &self,
+        db: &Connection,
+        counters: &[Counted],
+        most: usize,
+    ) -> rusqlite::Result<Vec<Budget>> {
+        let now = self.time(db)?;
+        let places: HashMap<i64, usize> =
+            counters.iter().enumerate().map(|(place, counted)| (counted.id, place)).collect();
+        let rank = |(place, held): &(usize, Held)| {
+            let key = counters.get(*place).map(|counted| &counted.key);
+            let is_calls = key.is_some_and(|key| key.unit == Unit::Calls);
+            let is_label = key.is_some_and(|key| key.label.is_some());
+            (is_calls, is_label, Reverse(held.share()), *place, held.scope)
+        };
+        let mut list: Vec<(usize, Held)> = Vec::new();
+        Held::each(db, now, |counter, held| {
+            let Some(place) = places.get(&counter) else { return };
+            list.push((*place, held));
+            // Few are wanted of what may be millions.
+            if list.len() > most.saturating_mul(2).max(1_000) {
+                list.select_nth_unstable_by_key(most, rank);
+                list.truncate(most);
+            }
+        })?;
+        list.sort_unstable_by_key(rank);
+        list.truncate(most);
+        let mut budgets = Vec::with_capacity(list.len());
+        for (place, held) in list {
+            if let Some(counted) = counters.get(place) {
+                budgets.push(Budget::new(counted, &value_of(db, held.scope)?, &held, now));
+            }
+        }
+        Ok(budgets)
     }
 
     /// What one counter holds of one scope.
@@ -112,6 +146,11 @@ impl Report {
             };
             let scope = match self.scope_of(db, &counted, key)? {
                 Ok(scope) => scope,
+                // A workspace need not have called to be known.
+                Err(_) if key.scope == Scope::Workspace => {
+                    let (now, held) = (self.time(db)?, Held::default());
+                    return Ok(Ok(Budget::new(&counted, "", &held, now)));
+                }
                 Err(error) => return Ok(Err(error)),
             };
             let now = self.time(db)?;

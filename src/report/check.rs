@@ -12,6 +12,7 @@ use super::{
     audit::{Audit, DayLine, Sum},
     by_label::value_of,
     counted::{Counted, counted},
+    pruned::Pruned,
 };
 
 /// What was looked at, and what does not add up.
@@ -28,6 +29,10 @@ pub struct Check {
     /// Days of the rollup that were compared, by workspace or label. Days of which calls
     /// were pruned are left out.
     pub days: u64,
+    /// How many calls were pruned from the ledger.
+    pub pruned: u64,
+    /// The first day that could be compared, if calls were pruned.
+    pub complete_from: Option<Day>,
     /// What SQLite finds wrong with the file.
     pub faults: Vec<String>,
     /// Sums that are not what they should be.
@@ -77,7 +82,10 @@ impl Report {
             }
             let counters = counted(db, None)?;
             let audit = Audit::of(db, &counters)?;
-            let mut check = Check { calls: audit.calls, ..Check::default() };
+            let Pruned { calls: pruned, complete_from } = audit.pruned;
+            let complete_from = (pruned > 0).then_some(complete_from);
+            let calls = audit.calls;
+            let mut check = Check { calls, pruned, complete_from, ..Check::default() };
             check.compare_counters(db, &audit, &counters)?;
             check.compare_days(db, &audit)?;
             check.mismatches.sort_by(|one, other| one.of.cmp(&other.of));
@@ -137,7 +145,7 @@ impl Check {
     }
 
     fn compare_days(&mut self, db: &Connection, audit: &Audit) -> rusqlite::Result<()> {
-        let Some(first) = audit.complete_from else { return Ok(()) };
+        let first = audit.pruned.complete_from.number();
         let mut names = db.prepare("SELECT workspace, label FROM family WHERE id = ?1")?;
         let ended =
             audit.days.iter().map(|((family, day), line)| (*day, line, Some(*family), None));

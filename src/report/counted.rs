@@ -2,10 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Key, Report, ReportError};
-use crate::store::{
-    CounterKey,
-    sqlite::words::{unit_named, window_named},
+use super::{Key, Report, ReportError, key::window_word};
+use crate::{
+    claim::{Scope, Unit},
+    store::{
+        CounterKey,
+        sqlite::words::{unit_named, window_named},
+    },
+    window::{Window, Zone},
 };
 
 /// A counter of the file.
@@ -57,7 +61,8 @@ impl Report {
                 let mut known: Vec<_> = all.iter().map(shape).collect();
                 known.sort();
                 known.dedup();
-                Err(ReportError::NotCounted { key: Box::new(key.clone()), known })
+                let meant = self.meant(db, key)?;
+                Err(ReportError::NotCounted { key: Box::new(key.clone()), known, meant })
             }
         })
     }
@@ -92,7 +97,30 @@ impl Report {
             }
         }
         known.sort();
-        Ok(Err(ReportError::UnknownScope { key: Box::new(key.clone()), known }))
+        let meant = self.meant(db, key)?;
+        Ok(Err(ReportError::UnknownScope { key: Box::new(key.clone()), known, meant }))
+    }
+
+    /// A key of somebody who is known, if its window or `#calls` was part of the value.
+    fn meant(&self, db: &Connection, key: &Key) -> rusqlite::Result<Option<Box<Key>>> {
+        let Some(label) = key.label() else { return Ok(None) };
+        let sql = "SELECT 1 FROM scope JOIN family ON family.id = family \
+                   WHERE label = ?1 AND value = ?2 AND (?3 IS NULL OR workspace = ?3)";
+        let mut statement = db.prepare_cached(sql)?;
+        let (value, window) = (key.value(), window_word(key.window));
+        let month = Window::month(Zone::UTC);
+        let candidates = [
+            (format!("{value}@{window}"), month, key.unit),
+            (format!("{value}@{window}#calls"), month, Unit::Cost),
+            (format!("{value}#calls"), key.window, Unit::Cost),
+        ];
+        for (value, window, unit) in candidates {
+            if statement.exists((label, &value, self.only()))? {
+                let scope = Scope::label(label, value);
+                return Ok(Some(Box::new(Key { scope, window, unit })));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -51,6 +51,23 @@ impl Day {
         Self(self.0.saturating_sub(days))
     }
 
+    /// The first moment after it, or the last there is.
+    pub(super) fn end(self) -> Timestamp {
+        Timestamp::from_nanos((u64::from(self.0) + 1).saturating_mul(NANOS))
+    }
+
+    /// The day after it; after the last, the last.
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1).min(Self::MAX)
+    }
+
+    /// The first day of the month after that of this one.
+    pub(super) fn next_month(self) -> Option<Self> {
+        // The next first is within the 31 days after any day.
+        let next = (1..=31).map(|days| Self(self.0 + days)).take_while(|day| *day <= Self::MAX);
+        next.into_iter().find(|day| day.to_string().ends_with("-01"))
+    }
+
     /// Every day from this one to `last`, both included.
     pub(super) fn to(self, last: Self) -> impl ExactSizeIterator<Item = Self> {
         (self.0..self.0.max(last.0 + 1)).map(Self)

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::Key;
+use super::{Day, Key};
 use crate::error::BoxError;
 
 /// A report could not be made.
@@ -20,6 +20,11 @@ pub enum ReportError {
     /// There is no such file.
     Missing {
         /// Where none is.
+        path: PathBuf,
+    },
+    /// It is a directory.
+    Directory {
+        /// The path.
         path: PathBuf,
     },
     /// The file is not one of driftlock's.
@@ -72,6 +77,8 @@ pub enum ReportError {
         key: Box<Key>,
         /// What is counted, as keys without a label's value.
         known: Vec<String>,
+        /// A key that is known, if the window was part of the value.
+        meant: Option<Box<Key>>,
     },
     /// The counter exists, but nothing was ever counted for this value of the label.
     UnknownScope {
@@ -79,6 +86,20 @@ pub enum ReportError {
         key: Box<Key>,
         /// Some of those that are known, those alike first.
         known: Vec<String>,
+        /// A key that is known, if the window was part of the value.
+        meant: Option<Box<Key>>,
+    },
+    /// No call of these days went to this provider, but some to others.
+    UnknownProvider {
+        /// What was asked for.
+        provider: String,
+        /// Those that calls went to.
+        known: Vec<String>,
+    },
+    /// Some of the calls that are to be looked at were pruned from the ledger.
+    Pruned {
+        /// The first day of which none was.
+        complete_from: Day,
     },
     /// SQLite may not make the two files it needs beside this one.
     NoPlace {
@@ -122,6 +143,9 @@ impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { path } => write!(f, "there is no file {}", path.display()),
+            Self::Directory { path } => {
+                write!(f, "{} is a directory; name the file of the store in it", path.display())
+            }
             Self::Foreign { path } => {
                 write!(f, "{} is not a file that driftlock's SqliteStore wrote", path.display())
             }
@@ -137,20 +161,38 @@ impl fmt::Display for ReportError {
             ),
             Self::Damaged { what } => write!(f, "the file is damaged: {what}"),
             Self::UnknownWorkspace { workspace, known } => {
-                write!(f, "the file knows no workspace `{workspace}`; it has {}", listed(known))
+                write!(f, "the file knows no workspace `{workspace}`")?;
+                tell_known(f, "; it has ", known)
             }
             Self::WhichWorkspace { known } => {
-                write!(f, "the file has several workspaces, name one: {}", listed(known))
+                write!(f, "the file has several workspaces, name one: {}", known.join(", "))
             }
             Self::UnknownLabel { label, known } => {
-                write!(f, "nothing is counted by the label `{label}`, but by {}", listed(known))
+                write!(f, "nothing is counted by the label `{label}`")?;
+                tell_known(f, ", but by ", known)
             }
-            Self::NotCounted { key, known } => {
-                write!(f, "nothing is counted under `{key}`, but under {}", listed(known))
+            Self::NotCounted { key, known, meant } => {
+                write!(f, "nothing is counted under `{key}`")?;
+                tell_known(f, ", but under ", known)?;
+                tell_meant(f, meant.as_deref())
             }
-            Self::UnknownScope { key, known } => {
-                write!(f, "nobody is known as `{key}`; known are {}", listed(known))
+            Self::UnknownScope { key, known, meant } => {
+                write!(f, "nobody is known as `{key}`")?;
+                match known.is_empty() {
+                    true => f.write_str(": nobody was counted by this yet")?,
+                    false => write!(f, "; known are {}", known.join(", "))?,
+                }
+                tell_meant(f, meant.as_deref())
             }
+            Self::UnknownProvider { provider, known } => write!(
+                f,
+                "no call of these days went to the provider `{provider}`, but to {}",
+                known.join(", ")
+            ),
+            Self::Pruned { complete_from } => write!(
+                f,
+                "calls were pruned from the ledger, which is complete from {complete_from} on"
+            ),
             Self::NoPlace { path } => write!(
                 f,
                 "{} can only be read where files may be made beside it: ask as the user that the \
@@ -173,7 +215,16 @@ impl std::error::Error for ReportError {
     }
 }
 
-/// `a, b, c`, or that there is nothing.
-fn listed(names: &[String]) -> String {
-    if names.is_empty() { "none yet".into() } else { names.join(", ") }
+/// What is known instead, or that nothing can be yet.
+fn tell_known(f: &mut fmt::Formatter<'_>, but: &str, known: &[String]) -> fmt::Result {
+    match known.is_empty() {
+        true => f.write_str(": no policy has been built on this file yet"),
+        false => write!(f, "{but}{}", known.join(", ")),
+    }
+}
+
+fn tell_meant(f: &mut fmt::Formatter<'_>, meant: Option<&Key>) -> fmt::Result {
+    meant.map_or(Ok(()), |key| {
+        write!(f, "; if what is behind `@` or `#` is part of the value, it is `{key}`")
+    })
 }

@@ -11,7 +11,8 @@ use crate::usd::Usd;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Comma-separated values under a line of names; all labels are JSON in one column, and
-    /// the user has a column too.
+    /// the user has a column too. Texts are as they were written down: a spreadsheet takes
+    /// one that begins with `=` for a formula, unless it is told that columns are text.
     Csv,
     /// An object of JSON on each line.
     JsonLines,

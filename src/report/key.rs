@@ -4,10 +4,21 @@
 //! prints and what the command takes, so it must be short for what is common, survive
 //! a shell without quotes, and mean one thing only.
 
+mod error;
+mod escape;
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Serialize, Serializer};
 
+pub use error::KeyError;
+
+use self::{
+    error::{Reason, shorten},
+    escape::{escaped, unescaped},
+};
 use crate::{
     claim::{Scope, Unit},
     window::{Period, Window, Zone},
@@ -21,19 +32,22 @@ use crate::{
 /// | `@WINDOW` | `@month`, the default, `@week`, `@day`, of a time zone: `@month/Europe/Berlin`; `@lifetime`; a sliding window: `@60s`, `@1h`, `@7d` |
 /// | `#calls` | counts calls; else it is money |
 ///
-/// A value is written as it is where that reads back as the same key, so
-/// `user=ann@example.com` needs no care. Else, as in addresses of the web, `%` and two
-/// hexadecimal digits stand for a byte: the user `ann@day` is `user=ann%40day`, and `%`
-/// itself is `%25`.
+/// In a label and its value, as in addresses of the web, `%` and two hexadecimal digits stand
+/// for a byte. `@`, `#` and `%` have to be written so (`%40`, `%23`, `%25`); whatever else a
+/// shell takes for something is printed so and may be typed plainly: `user=(none)` is
+/// `user=%28none%29`.
 ///
 /// # Example
 /// ```
 /// use driftlock::{Scope, Unit, Window, Zone, report::Key};
 ///
-/// let key: Key = "user=ann@example.com@day#calls".parse()?;
+/// let key: Key = "user=ann%40example.com@day#calls".parse()?;
 /// assert_eq!(key.scope, Scope::user("ann@example.com"));
 /// assert_eq!((key.window, key.unit), (Window::day(Zone::UTC), Unit::Calls));
-/// assert_eq!(Key::cost(Scope::user("ann@day"), Window::month(Zone::UTC)).to_string(), "user=ann%40day");
+/// assert_eq!(key.to_string(), "user=ann%40example.com@day#calls");
+///
+/// let error = "user=ann@example.com".parse::<Key>().unwrap_err();
+/// assert!(error.to_string().ends_with("in a value, `@` is written %40: user=ann%40example.com"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +60,6 @@ pub struct Key {
     pub unit: Unit,
 }
 
-const CALLS: &str = "#calls";
 const WORKSPACE: &str = "workspace";
 
 impl Key {
@@ -75,30 +88,22 @@ impl Key {
             Scope::Label { value, .. } => value,
         }
     }
+}
 
-    fn write(&self, spell: fn(&str) -> String) -> String {
+/// The shortest spelling, which reads back as this key and needs no quotes in a shell.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = match &self.scope {
             Scope::Workspace => WORKSPACE.into(),
-            Scope::Label { key, value } => format!("{}={}", spell(key), spell(value)),
+            Scope::Label { key, value } => format!("{}={}", escaped(key, ""), escaped(value, "=")),
         };
         let window = if self.window == Window::month(Zone::UTC) {
             String::new()
         } else {
             format!("@{}", window_word(self.window))
         };
-        let unit = if self.unit == Unit::Calls { CALLS } else { "" };
-        format!("{scope}{window}{unit}")
-    }
-}
-
-/// The shortest spelling that reads back as this key.
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = self.write(str::to_owned);
-        // What a shell or a terminal would take for something else is never plain.
-        let odd = |char: char| char.is_control() || char.is_whitespace();
-        let is_plain = !plain.contains(odd) && plain.parse().as_ref() == Ok(self);
-        f.pad(&if is_plain { plain } else { self.write(escaped) })
+        let unit = if self.unit == Unit::Calls { "#calls" } else { "" };
+        f.pad(&format!("{scope}{window}{unit}"))
     }
 }
 
@@ -112,23 +117,28 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let error = |reason| KeyError { text: text.chars().take(80).collect(), reason };
-        let (rest, unit) = match text.strip_suffix(CALLS) {
-            Some(rest) => (rest, Unit::Calls),
-            None => (text, Unit::Cost),
+        let error = |reason| KeyError::new(text, reason);
+        // A value has neither sign, so what follows one has to make sense.
+        let (scope, rest) = text.split_at(text.find(['@', '#']).unwrap_or(text.len()));
+        let (window, counts) =
+            rest.split_once('#').map_or((rest, None), |(window, counts)| (window, Some(counts)));
+        if scope != WORKSPACE && !scope.contains('=') {
+            return Err(error(Reason::Scope));
+        }
+        let window = match window.strip_prefix('@') {
+            None => Window::month(Zone::UTC),
+            Some(word) => window_named(word)
+                .ok_or_else(|| error(Reason::Window(shorten(word), meant(text))))?,
         };
-        // What follows an `@` and is no window belongs to the value, as in an address.
-        let (scope, window) = rest
-            .rsplit_once('@')
-            .and_then(|(scope, word)| Some((scope, window_named(word)?)))
-            .unwrap_or((rest, Window::month(Zone::UTC)));
+        let unit = match counts {
+            None => Unit::Cost,
+            Some("calls") => Unit::Calls,
+            Some(word) => return Err(error(Reason::Counts(shorten(word), meant(text)))),
+        };
         if scope == WORKSPACE {
             return Ok(Self { scope: Scope::Workspace, window, unit });
         }
-        let Some((label, value)) = scope.split_once('=') else {
-            let word = scope.strip_prefix(WORKSPACE).and_then(|rest| rest.strip_prefix('@'));
-            return Err(error(if word.is_some() { Reason::Window } else { Reason::Scope }));
-        };
+        let (label, value) = scope.split_once('=').ok_or_else(|| error(Reason::Scope))?;
         let read = |part| unescaped(part).ok_or_else(|| error(Reason::Escape));
         let (label, value) = (read(label)?, read(value)?);
         if label.is_empty() {
@@ -139,7 +149,7 @@ impl FromStr for Key {
 }
 
 /// `month`, `day/Europe/Berlin`, `lifetime`, `60s`.
-fn window_word(window: Window) -> String {
+pub(super) fn window_word(window: Window) -> String {
     match window {
         Window::Lifetime => "lifetime".into(),
         Window::Calendar(period, Zone::UTC) => period.to_string(),
@@ -183,72 +193,14 @@ fn window_named(word: &str) -> Option<Window> {
     (window.sliding_nanos() == Some(nanos)).then_some(window)
 }
 
-/// Everything but letters, digits and `-_.:/+` as its bytes.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for char in text.chars() {
-        if char.is_alphanumeric() || "-_.:/+()".contains(char) {
-            out.push(char);
-        } else {
-            let mut buffer = [0; 4];
-            for byte in char.encode_utf8(&mut buffer).bytes() {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-        }
-    }
-    out
+/// What was perhaps meant by a key with an `@` or `#` that is part of a value.
+fn meant(text: &str) -> Option<String> {
+    let (label, rest) = text.split_once('=')?;
+    let (rest, calls) = rest.strip_suffix("#calls").map_or((rest, ""), |rest| (rest, "#calls"));
+    let (value, window) = rest
+        .rsplit_once('@')
+        .filter(|(_, word)| window_named(word).is_some())
+        .map_or((rest, String::new()), |(value, word)| (value, format!("@{word}")));
+    let value = value.replace('@', "%40").replace('#', "%23");
+    Some(shorten(&format!("{label}={value}{window}{calls}")))
 }
-
-/// `None` if a `%` is followed by anything but two digits, or the bytes are no text.
-fn unescaped(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        if *byte != b'%' {
-            out.push(*byte);
-            continue;
-        }
-        let (digits, tail) = tail.split_at_checked(2)?;
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        out.push(u8::try_from(digit(digits[0])? * 16 + digit(digits[1])?).ok()?);
-        rest = tail;
-    }
-    String::from_utf8(out).ok()
-}
-
-/// The text is not a [`Key`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyError {
-    text: String,
-    reason: Reason,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
-    Scope,
-    Window,
-    Escape,
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = match self.reason {
-            Reason::Scope => {
-                "expected SCOPE[@WINDOW][#calls], like workspace, user=u-17 or team=search@day"
-            }
-            Reason::Window => {
-                "no such window: month, week, day, month/Europe/Berlin, lifetime, or a length like 60s, 1h, 7d"
-            }
-            Reason::Escape => {
-                "after `%`, two hexadecimal digits of a byte of text; `%` itself is `%25`"
-            }
-        };
-        write!(f, "`{}` is not the key of a budget: {reason}", self.text)
-    }
-}
-
-impl std::error::Error for KeyError {}
-
-#[cfg(test)]
-mod tests;

@@ -1,11 +1,11 @@
 //! The ledger: every call, one by one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use rusqlite::{Connection, OptionalExtension, Row, types::FromSql};
 use serde::Serialize;
 
-use super::{Report, ReportError, Span, error::nonsense};
+use super::{Filter, Report, ReportError, Span, error::nonsense};
 use crate::{clock::Timestamp, store::sqlite::words::from_sql, usd::Usd};
 
 /// One call, as it was written down. What nobody told is `None`.
@@ -19,7 +19,8 @@ pub struct Recorded {
     /// When it was decided.
     pub at: Timestamp,
     /// `open` while it is in flight, `expired` if nothing was heard of it by its deadline,
-    /// `denied`, or how it settled, as in [`SettledHow`](crate::SettledHow).
+    /// `denied`, `unmetered` if it was sent while the file did not answer, or how it
+    /// settled, as in [`SettledHow`](crate::SettledHow).
     pub outcome: String,
     /// The policy's workspace.
     pub workspace: Option<String>,
@@ -65,13 +66,13 @@ pub struct Recorded {
     pub web_searches: Option<u64>,
 }
 
-const COLUMNS: &str = "id, at, outcome, workspace, provider, operation, requested_model, model, \
+pub(super) const COLUMNS: &str = "id, at, outcome, workspace, provider, operation, requested_model, model, \
     answered_model, labels, estimate, cost, rule, prices, input_tokens, cached_input_tokens, \
     cache_write_tokens, cache_write_1h_tokens, input_audio_tokens, cached_audio_tokens, \
     output_tokens, reasoning_tokens, output_audio_tokens, web_searches";
 
 impl Recorded {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let mut columns = Columns { row, next: 0 };
         Ok(Self {
             id: from_sql(columns.next()?),
@@ -129,14 +130,7 @@ impl Report {
     /// # Errors
     /// [`ReportError`] if the file cannot be read.
     pub fn recent(&self, most: usize) -> Result<Vec<Recorded>, ReportError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM call WHERE ?1 IS NULL OR workspace = ?1 ORDER BY id DESC LIMIT ?2"
-        );
-        self.look(|db| {
-            let mut statement = db.prepare_cached(&sql)?;
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            statement.query_map((self.only(), most), Recorded::read)?.collect()
-        })
+        self.recent_of(&Filter::new(), most)
     }
 
     /// Every call that was decided within a span, in the order of time, up to now.
@@ -148,14 +142,12 @@ impl Report {
     /// # Errors
     /// [`ReportError`] if the file cannot be read, here and for each call.
     pub fn calls(&self, span: Span) -> Result<Calls<'_>, ReportError> {
-        let (first, end) = self.look(|db| {
+        let ids = self.look(|db| {
             let (start, end) = span.bounds(self.time(db)?);
-            // What is decided from now on is left out, or it might never end.
-            let last = "SELECT ifnull(max(id), 0) FROM call";
-            let last: i64 = db.query_row(last, [], |row| row.get(0))?;
-            Ok((first_at(db, start)?, first_at(db, end)?.unwrap_or(last.saturating_add(1))))
+            numbers(db, start, end)
         })?;
-        Ok(Calls { report: self, next: first, end, page: Vec::new().into_iter() })
+        let next = (!ids.is_empty()).then_some(ids.start);
+        Ok(Calls { report: self, next, end: ids.end, page: Vec::new().into_iter() })
     }
 }
 
@@ -206,6 +198,19 @@ impl Iterator for Calls<'_> {
     }
 }
 
+/// The numbers of the calls from one moment to before another, as far as there are now.
+pub(super) fn numbers(
+    db: &Connection,
+    start: Timestamp,
+    end: Timestamp,
+) -> rusqlite::Result<Range<i64>> {
+    // What is decided from now on is left out, or it might never end.
+    let last = "SELECT ifnull(max(id), 0) FROM call";
+    let after: i64 =
+        db.query_row(last, [], |row| row.get(0)).map(|last: i64| last.saturating_add(1))?;
+    Ok(first_at(db, start)?.unwrap_or(after)..first_at(db, end)?.unwrap_or(after))
+}
+
 /// The number of the first call at or after a moment. Numbers ascend with time, so it is
 /// found by halving; an index of the times would cost every call.
 fn first_at(db: &Connection, time: Timestamp) -> rusqlite::Result<Option<i64>> {
@@ -221,7 +226,7 @@ fn first_at(db: &Connection, time: Timestamp) -> rusqlite::Result<Option<i64>> {
     // The answer is in `low..high`, or there is none if `high` is returned.
     let mut high = last.saturating_add(1);
     while low < high {
-        let middle = low + (high - low) / 2;
+        let middle = low.saturating_add_unsigned(high.abs_diff(low) / 2);
         match at_or_after(middle)? {
             Some((id, at)) if at < time.as_nanos() => low = id.saturating_add(1),
             _ => high = middle,

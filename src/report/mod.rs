@@ -13,8 +13,11 @@
 //! | spend | [`totals`](Report::totals), [`by_day`](Report::by_day), [`by_model`](Report::by_model), [`by_user`](Report::by_user), [`by_label`](Report::by_label), [`top_users`](Report::top_users) |
 //! | denials by rule | [`denials`](Report::denials) |
 //! | what is left, and until when | [`budgets`](Report::budgets), [`forecast`](Report::forecast) |
-//! | calls, one by one | [`recent`](Report::recent), [`calls`](Report::calls), [`export`](Report::export) |
-//! | whether it adds up | [`check`](Report::check), [`reconcile`](Report::reconcile) |
+//! | what was changed by hand | [`changes`](Report::changes) |
+//! | how certain it is | [`outcomes`](Report::outcomes) |
+//! | calls, one by one | [`recent`](Report::recent), [`recent_of`](Report::recent_of), [`calls`](Report::calls), [`export`](Report::export) |
+//! | a copy to keep | [`backup`](Report::backup) |
+//! | whether it adds up | [`check`](Report::check), [`reconcile`](Report::reconcile), [`reconcile_provider`](Report::reconcile_provider) |
 //!
 //! Everything they return is `Serialize`. Money is [`Usd`](crate::Usd), as text in JSON.
 //!
@@ -54,41 +57,58 @@
 //! ```
 
 mod audit;
+mod backup;
+mod billed;
 mod budgets;
 mod by_label;
+mod changes;
+mod charged;
 mod check;
+mod columns;
 mod counted;
 mod day;
 mod denials;
 mod error;
 mod exact;
 mod export;
+mod filter;
 mod forecast;
 mod held;
 mod invoice;
 mod key;
 mod ledger;
+mod outcomes;
+mod pruned;
 mod reconcile;
 #[allow(clippy::module_inception)] // the room is named after its main word
 mod report;
 mod rollup;
+mod signed;
 mod span;
 mod spend;
 mod spent;
+mod tolerance;
 
+pub use billed::Billed;
 pub use budgets::Budget;
 pub use by_label::LabelSpend;
+pub use changes::{Change, Changed, ChangedBy};
 pub use check::{Check, Mismatch};
+pub use columns::InvoiceColumns;
 pub use day::Day;
 pub use denials::Denials;
 pub use error::ReportError;
 pub use export::Format;
+pub use filter::Filter;
 pub use forecast::{Forecast, Outlook};
 pub use invoice::{Invoice, InvoiceError};
 pub use key::{Key, KeyError};
 pub use ledger::{Calls, Recorded};
-pub use reconcile::{Difference, Reconciled, Reconciliation};
+pub use outcomes::Outcome;
+pub use reconcile::{Reconciled, Reconciliation};
 pub use report::Report;
+pub use signed::SignedUsd;
 pub use span::{Span, SpanError};
 pub use spend::{DaySpend, ModelSpend, Totals};
 pub use spent::Spent;
+pub use tolerance::{Tolerance, ToleranceError};

@@ -47,8 +47,11 @@ impl Report {
         if !path.exists() {
             return Err(ReportError::Missing { path });
         }
+        if path.is_dir() {
+            return Err(ReportError::Directory { path });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(&path, flags).map_err(ReportError::of)?;
+        let db = Connection::open_with_flags(plainly(&path), flags).map_err(ReportError::of)?;
         db.busy_timeout(PATIENCE).map_err(ReportError::of)?;
         let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
         match pragma("application_id") {
@@ -133,6 +136,12 @@ impl Report {
         let moment = self.db.unchecked_transaction().map_err(ReportError::of)?;
         look(&moment).map_err(ReportError::of)
     }
+}
+
+/// The same file by a name that is nothing but one: `:memory:` and `file:…` mean something
+/// else to SQLite.
+pub(super) fn plainly(path: &Path) -> PathBuf {
+    Path::new(".").join(path)
 }
 
 impl fmt::Debug for Report {

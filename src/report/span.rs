@@ -63,8 +63,9 @@ impl Span {
         Self { until: Some(end), ..self }
     }
 
-    /// Its first moment, and the first after it.
-    pub(super) fn bounds(self, now: Timestamp) -> (Timestamp, Timestamp) {
+    /// Its first moment, and the first after it, at a time. A span without an end has
+    /// [`Timestamp::MAX`].
+    pub fn bounds(self, now: Timestamp) -> (Timestamp, Timestamp) {
         let start = match self.start {
             Start::Ever => Timestamp::EPOCH,
             Start::At(time) => time,

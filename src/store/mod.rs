@@ -9,6 +9,7 @@
 //! one: `SqliteStore` (feature `sqlite`) keeps its counters, and a ledger of all calls, in
 //! a file that several processes may share.
 
+mod answer;
 mod contract;
 mod counting;
 mod facts;
@@ -17,9 +18,10 @@ mod shared;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
+pub use answer::{Answer, StoreError};
 pub use contract::{
-    Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Limit, Raise, Reading, Refusal,
-    Reservation, ReserveError, Store, StoreError,
+    Adjustment, Charge, CounterId, CounterKey, Hold, Limit, Raise, Reading, Refusal, Reservation,
+    ReserveError, Store,
 };
 pub use facts::{Ending, Facts};
 pub(crate) use memory::Plan;

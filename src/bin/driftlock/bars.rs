@@ -9,17 +9,7 @@ use crate::print::usd;
 
 /// As many lines as a screen shows; more days share lines.
 const MOST_LINES: usize = 45;
-/// The width of what is no terminal.
-const WIDTH: u16 = 80;
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-
-/// How wide the terminal is.
-pub(crate) fn width() -> usize {
-    let width = terminal_size::terminal_size().map(|(width, _)| width.0);
-    // Some programs that show a terminal's output tell its width this way.
-    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
-    usize::from(width.or_else(told).unwrap_or(WIDTH))
-}
 
 /// A line for each day, or each few days, with a bar as long as the dearest allows.
 pub(crate) fn bars(days: &[DaySpend], width: usize) -> Vec<String> {

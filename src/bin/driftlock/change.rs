@@ -10,9 +10,11 @@ use driftlock::{
 use serde::Serialize;
 
 use crate::{
+    args,
     failure::Failure,
-    print::{To, amount, grouped},
-    show::budgets_table,
+    left::{budgets_table, raised},
+    print::{To, amount, counted, moment},
+    when::Before,
 };
 
 pub(crate) fn reset(
@@ -25,35 +27,44 @@ pub(crate) fn reset(
     let before = Some(report.budget(key)?);
     let at = report.now()?;
     with_store(report, async |store| Ok(store.reset(&counter, key.value(), reason, at).await?))?;
-    tell(report, key, &before, to)
+    tell(report, key, &before, to)?;
+    Ok(())
 }
 
-pub(crate) fn raise(
-    report: &Report,
-    key: &Key,
-    by: &str,
-    until: Option<Timestamp>,
-    new: bool,
-    reason: &str,
-    to: &mut To<'_>,
-) -> Result<(), Failure> {
-    let by = number(key, by)?;
+pub(crate) fn raise(report: &Report, asked: &args::Raise, to: &mut To<'_>) -> Result<(), Failure> {
+    let args::Raise { key, amount, until, length, new, reason } = asked;
+    let by = number(key, amount)?;
     let at = report.now()?;
-    let until = match until {
+    let until = match (until.until, length) {
         _ if by == 0 => at,
-        Some(until) if until > at => until,
-        Some(until) => {
+        (Some(until), _) if until > at => until,
+        (Some(until), _) => {
             return Err(Failure::Usage(format!("--until {until} has passed; it is {at}")));
         }
-        None => return Err(Failure::Usage("until when? say --until DATE".into())),
+        (None, Some(length)) => at.saturating_add(length.0),
+        (None, None) => {
+            return Err(Failure::Usage("until when? say --until DATE or --for 24h".into()));
+        }
     };
-    let (counter, before) = find(report, key, new)?;
+    let (counter, before) = find(report, key, *new)?;
     let value = key.value();
     with_store(report, async |store| {
         let counter = store.counter(&counter);
         Ok(store.raise(Raise { counter, value, by, until, reason, at }).await?)
     })?;
-    tell(report, key, &before, to)
+    let after = tell(report, key, &before, to)?;
+    if to.is_json {
+        return Ok(());
+    }
+    if let Some(was) = before.as_ref().and_then(raised) {
+        to.line(format_args!("this takes the place of the raise before, which was {was}"))?;
+    }
+    match after.limit {
+        None if by > 0 => to.line(format_args!(
+            "nothing has limited `{key}` so far; the raise counts once it does"
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn seed(
@@ -76,21 +87,31 @@ pub(crate) fn seed(
         let counter = store.counter(&key_of_counter);
         Ok(store.adjust(Adjustment { counter, value, delta, reason, at }).await?)
     })?;
-    tell(report, key, &before, to)
+    tell(report, key, &before, to)?;
+    Ok(())
 }
 
 #[derive(Serialize)]
 struct Pruned {
     pruned: u64,
+    before: Timestamp,
 }
 
-pub(crate) fn prune(report: &Report, before: Timestamp, to: &mut To<'_>) -> Result<(), Failure> {
+pub(crate) fn prune(report: &Report, before: Before, to: &mut To<'_>) -> Result<(), Failure> {
+    let before = before.moment(report.now()?)?;
+    if !to.is_json {
+        to.line(format_args!(
+            "kept: calls since {} UTC, those in flight, and all counters and sums by day",
+            moment(before)
+        ))?;
+        // It may take a while.
+        to.out.flush()?;
+    }
     let pruned = with_store(report, async |store| Ok(store.prune(before).await?))?;
     if to.is_json {
-        return to.json(&Pruned { pruned });
+        return to.json(&Pruned { pruned, before });
     }
-    let calls = if pruned == 1 { "call" } else { "calls" };
-    to.line(format_args!("{} {calls} deleted from the ledger", grouped(pruned.into())))
+    to.line(format_args!("{} deleted from the ledger", counted(pruned, "call")))
 }
 
 /// The counter behind a key, and what it holds; nothing yet if it is for somebody new.
@@ -148,12 +169,14 @@ fn tell(
     key: &Key,
     before: &Option<Budget>,
     to: &mut To<'_>,
-) -> Result<(), Failure> {
+) -> Result<Budget, Failure> {
     let after = report.budget(key)?;
     if to.is_json {
-        return to.json(&Changed { before: before.as_ref(), after: &after });
+        to.json(&Changed { before: before.as_ref(), after: &after })?;
+        return Ok(after);
     }
-    let budgets: Vec<Budget> = before.iter().cloned().chain([after]).collect();
+    let budgets: Vec<Budget> = before.iter().cloned().chain([after.clone()]).collect();
     to.line(if before.is_some() { "before and after:" } else { "new:" })?;
-    budgets_table(&budgets, to)
+    budgets_table(&budgets, to)?;
+    Ok(after)
 }

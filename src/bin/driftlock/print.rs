@@ -2,18 +2,37 @@
 
 use std::io::Write;
 
-use driftlock::{Amount, Timestamp, Usd};
+use driftlock::{
+    Amount, Timestamp, Usd,
+    report::{Day, SignedUsd},
+};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, table::table};
 
 /// Standard output, for people or for programs.
 pub(crate) struct To<'a> {
     pub(crate) out: &'a mut dyn Write,
     pub(crate) is_json: bool,
+    /// Whether there are several workspaces to be told apart.
+    pub(crate) has_workspaces: bool,
 }
 
 impl To<'_> {
+    pub(crate) fn table<const N: usize>(
+        &mut self,
+        names: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) -> Result<(), Failure> {
+        let table = table(names, rows, width());
+        self.line(table)
+    }
+
+    /// The name of a column that says nothing where there is one workspace.
+    pub(crate) fn workspace(&self) -> &'static str {
+        if self.has_workspaces { "workspace" } else { "" }
+    }
+
     /// One document of JSON.
     pub(crate) fn json(&mut self, document: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer_pretty(&mut *self.out, document)?;
@@ -29,6 +48,14 @@ impl To<'_> {
     pub(crate) fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{line}")?)
     }
+}
+
+/// How wide the terminal is; nothing is known of what is no terminal.
+pub(crate) fn width() -> Option<usize> {
+    // As a person says who wants another.
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let told = told.filter(|columns| *columns > 0);
+    told.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0.into()))
 }
 
 /// Dollars, rounded to the cent above a hundred, else to four decimals where they are more
@@ -47,6 +74,22 @@ pub(crate) fn usd(usd: Usd) -> String {
         (4, _) => format!("${whole}.{part:04}"),
         _ => format!("${whole}.{part:02}"),
     }
+}
+
+/// As dollars are shown, with a minus where it is one, and with what stands for a plus.
+pub(crate) fn signed(money: SignedUsd, plus: &str) -> String {
+    let sign = match money.as_nanos().signum() {
+        1 => plus,
+        -1 => "-",
+        _ => "",
+    };
+    format!("{sign}{}", usd(money.abs()))
+}
+
+/// `1 call`, `2 calls`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {what}{s}", grouped(number.into()))
 }
 
 pub(crate) fn amount(amount: Amount) -> String {
@@ -69,22 +112,43 @@ pub(crate) fn grouped(number: u128) -> String {
     out
 }
 
-/// To the second.
+/// To the second, or to the minute if it is a whole one.
 pub(crate) fn time(time: Timestamp) -> String {
     let text = time.to_string();
     let second = text.split(['.', 'Z']).next().unwrap_or_default().replace('T', " ");
-    format!("{second}Z")
+    format!("{}Z", second.strip_suffix(":00").unwrap_or(&second))
+}
+
+/// A date where a day begins, else to the second.
+pub(crate) fn moment(moment: Timestamp) -> String {
+    let day = Day::of(moment);
+    if day.start() == moment { day.to_string() } else { time(moment) }
 }
 
 /// What somebody else wrote: of a length that fits, and without what a terminal obeys.
 pub(crate) fn foreign(text: &str) -> String {
     const LONGEST: usize = 48;
-    let tame = |char: char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
-    let mut out: String = text.chars().take(LONGEST).map(tame).collect();
+    let mut out: String = text.chars().take(LONGEST).map(tamed).collect();
     if text.chars().nth(LONGEST).is_some() {
         out.push('…');
     }
     out
+}
+
+/// A text without what a terminal obeys, as errors are that quote what somebody else wrote.
+pub(crate) fn tame(text: &str) -> String {
+    text.chars().map(tamed).collect()
+}
+
+fn tamed(char: char) -> char {
+    match char {
+        // These turn the order of letters around, those of what stands beside them too.
+        '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+            char::REPLACEMENT_CHARACTER
+        }
+        _ if char.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => char,
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +174,7 @@ mod tests {
     #[test]
     fn a_terminal_is_not_told_what_to_do_by_a_label() {
         assert_eq!(foreign("\u{1b}[31mred\n"), "\u{fffd}[31mred\u{fffd}");
+        assert_eq!(foreign("\u{202e}der\u{2069}"), "\u{fffd}der\u{fffd}");
         assert_eq!(foreign(&"x".repeat(60)).chars().count(), 49);
     }
 }

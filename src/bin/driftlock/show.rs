@@ -1,28 +1,17 @@
-//! The commands that only read.
+//! What was spent, from the sums by day.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    process::ExitCode,
-};
-
-use driftlock::{
-    PriceBook, Timestamp,
-    report::{
-        Budget, DaySpend, Denials, Format, Invoice, Key, ModelSpend, Recorded, Report, Span, Spent,
-        Totals,
-    },
-};
+use driftlock::report::{DaySpend, Denials, ModelSpend, Report, Span, Spent, Totals};
 use serde::Serialize;
 
 use crate::{
-    args::ExportFormat,
-    bars::{bars, width},
+    bars::bars,
     failure::Failure,
-    print::{To, amount, foreign, grouped, time, usd},
-    table::table,
+    print::{To, counted, foreign, grouped, usd, width},
+    when::During,
 };
+
+/// The width of what is no terminal.
+const WIDTH: usize = 80;
 
 #[derive(Serialize)]
 struct Stats {
@@ -32,27 +21,29 @@ struct Stats {
     denials: Vec<Denials>,
 }
 
-pub(crate) fn stats(report: &Report, since: Span, to: &mut To<'_>) -> Result<(), Failure> {
+pub(crate) fn stats(report: &Report, during: During, to: &mut To<'_>) -> Result<(), Failure> {
+    let (span, cuts) = during.days(report)?;
     let stats = Stats {
-        totals: report.totals(since)?,
-        days: report.by_day(since)?,
-        models: report.by_model(since)?,
-        denials: report.denials(since)?,
+        totals: report.totals(span)?,
+        days: report.by_day(span)?,
+        models: report.by_model(span)?,
+        denials: report.denials(span)?,
     };
     if to.is_json {
         return to.json(&stats);
     }
-    let Totals { from, to: last, spent, denied, denied_estimate, .. } = stats.totals;
+    let Totals { spent, denied, denied_estimate, .. } = stats.totals;
     to.line(format_args!(
-        "{from} to {last} (UTC): {} for {} calls, {} tokens in, {} out; {} calls denied, of up to {}",
+        "{}: {} for {}, {} tokens in, {} out; {} denied, of up to {}",
+        days(&stats.totals, cuts),
         usd(spent.cost),
-        grouped(spent.calls.into()),
+        counted(spent.calls, "call"),
         grouped(spent.input_tokens.into()),
         grouped(spent.output_tokens.into()),
-        grouped(denied.into()),
+        counted(denied, "call"),
         usd(denied_estimate),
     ))?;
-    let bars = bars(&stats.days, width());
+    let bars = bars(&stats.days, width().unwrap_or(WIDTH));
     if !bars.is_empty() {
         to.line("")?;
         for line in bars {
@@ -70,21 +61,36 @@ pub(crate) fn stats(report: &Report, since: Span, to: &mut To<'_>) -> Result<(),
     let rows = stats.denials.iter().map(|denials| {
         [foreign(&denials.rule), grouped(denials.calls.into()), usd(denials.estimate)]
     });
-    to.line(table(["denied by", ">calls", ">of up to"], rows))
+    to.table(["denied by", ">calls", ">of up to"], rows)
 }
 
-pub(crate) fn models(report: &Report, since: Span, to: &mut To<'_>) -> Result<(), Failure> {
-    let models = report.by_model(since)?;
-    if to.is_json { to.json(&models) } else { models_table(&models, to) }
+/// Which days are told, which may be more than were asked for.
+fn days(totals: &Totals, cuts: bool) -> String {
+    let whole = if cuts { ", whole days" } else { "" };
+    format!("{} to {} (UTC{whole})", totals.from, totals.to)
+}
+
+fn heading(report: &Report, span: Span, cuts: bool, to: &mut To<'_>) -> Result<(), Failure> {
+    to.line(days(&report.totals(span)?, cuts))
+}
+
+pub(crate) fn models(report: &Report, during: During, to: &mut To<'_>) -> Result<(), Failure> {
+    let (span, cuts) = during.days(report)?;
+    let models = report.by_model(span)?;
+    if to.is_json {
+        return to.json(&models);
+    }
+    heading(report, span, cuts, to)?;
+    models_table(&models, to)
 }
 
 fn models_table(models: &[ModelSpend], to: &mut To<'_>) -> Result<(), Failure> {
     let rows = models.iter().map(|model| spent_row(&model.model, &model.spent));
-    to.line(table(spent_names("model"), rows))
+    to.table(spent_names("model"), rows)
 }
 
 fn spent_names(of: &str) -> [&str; 6] {
-    [of, ">cost", ">calls", ">tokens in", ">cached", ">tokens out"]
+    [of, ">cost", ">calls", ">tokens in", "?>cached", ">tokens out"]
 }
 
 fn spent_row(name: &str, spent: &Spent) -> [String; 6] {
@@ -102,183 +108,16 @@ fn spent_row(name: &str, spent: &Spent) -> [String; 6] {
 pub(crate) fn top_users(
     report: &Report,
     label: &str,
-    since: Span,
+    during: During,
     most: usize,
     to: &mut To<'_>,
 ) -> Result<(), Failure> {
-    let top = report.top(label, since, most)?;
+    let (span, cuts) = during.days(report)?;
+    let top = report.top(label, span, most)?;
     if to.is_json {
         return to.json(&top);
     }
+    heading(report, span, cuts, to)?;
     let rows = top.iter().map(|one| spent_row(&one.value, &one.spent));
-    to.line(table(spent_names(label), rows))
-}
-
-pub(crate) fn budgets(
-    report: &Report,
-    key: Option<&Key>,
-    most: usize,
-    to: &mut To<'_>,
-) -> Result<(), Failure> {
-    let budgets = match key {
-        Some(key) => vec![report.budget(key)?],
-        None => report.budgets(most)?,
-    };
-    if to.is_json { to.json(&budgets) } else { budgets_table(&budgets, to) }
-}
-
-pub(crate) fn budgets_table(budgets: &[Budget], to: &mut To<'_>) -> Result<(), Failure> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
-    let rows = budgets.iter().map(|budget| {
-        let raised = budget
-            .raised
-            .zip(budget.raised_until)
-            .map(|(by, until)| format!("+{} until {}", amount(by), time(until)));
-        [
-            foreign(&budget.workspace),
-            budget.key.to_string(),
-            or_dash(budget.limit.map(amount)),
-            amount(budget.settled),
-            amount(budget.reserved),
-            or_dash(budget.remaining.map(amount)),
-            or_dash(budget.resets_at.map(time)),
-            or_dash(raised),
-        ]
-    });
-    let names =
-        ["workspace", "key", ">limit", ">settled", ">reserved", ">remaining", "resets", "raised"];
-    to.line(table(names, rows))
-}
-
-pub(crate) fn forecast(
-    report: &Report,
-    days: u32,
-    most: usize,
-    to: &mut To<'_>,
-) -> Result<(), Failure> {
-    let forecast = report.forecast(days, most)?;
-    if to.is_json {
-        return to.json(&forecast);
-    }
-    to.line(format_args!(
-        "{} since {} (UTC) is {} a day, {} in 30 days",
-        usd(forecast.spent),
-        forecast.from,
-        usd(forecast.per_day),
-        usd(forecast.in_30_days),
-    ))?;
-    if forecast.budgets.is_empty() {
-        return to.line("no budget of a day, week, month or lifetime limits anything");
-    }
-    let rows = forecast.budgets.iter().map(|outlook| {
-        let gone = match (outlook.gone_at, outlook.days_left) {
-            (Some(at), Some(1)) => format!("{}, in 1 day", time(at)),
-            (Some(at), Some(days)) => format!("{}, in {} days", time(at), grouped(days.into())),
-            _ => "never at this rate".into(),
-        };
-        [
-            foreign(&outlook.workspace),
-            outlook.key.to_string(),
-            usd(outlook.remaining),
-            usd(outlook.per_day),
-            if outlook.lasts { "lasts".into() } else { gone },
-            outlook.resets_at.map_or_else(|| "–".into(), time),
-        ]
-    });
-    to.line(table(["workspace", "key", ">remaining", ">a day", "gone", "resets"], rows))
-}
-
-pub(crate) fn recent(report: &Report, most: usize, to: &mut To<'_>) -> Result<(), Failure> {
-    let calls = report.recent(most)?;
-    if to.is_json {
-        return calls.iter().try_for_each(|call| to.json_line(call));
-    }
-    let rows = calls.iter().map(|call: &Recorded| {
-        let model = call.answered_model.as_ref().or(call.model.as_ref());
-        let tokens = |tokens: Option<u64>| tokens.map_or_else(String::new, |n| grouped(n.into()));
-        let outcome = match &call.rule {
-            Some(rule) => format!("{} ({rule})", call.outcome),
-            None => call.outcome.clone(),
-        };
-        [
-            time(call.at),
-            foreign(&outcome),
-            foreign(model.map_or("", String::as_str)),
-            foreign(call.labels.get("user").map_or("", String::as_str)),
-            usd(call.estimate),
-            usd(call.cost),
-            tokens(call.input_tokens),
-            tokens(call.output_tokens),
-        ]
-    });
-    let names =
-        ["at (UTC)", "outcome", "model", "user", ">estimate", ">cost", ">tokens in", ">tokens out"];
-    to.line(table(names, rows))
-}
-
-pub(crate) fn export(
-    report: &Report,
-    since: Span,
-    until: Option<Timestamp>,
-    format: Option<ExportFormat>,
-    to: &mut To<'_>,
-) -> Result<(), Failure> {
-    let unsaid = if to.is_json { ExportFormat::Jsonl } else { ExportFormat::Csv };
-    let span = until.map_or(since, |end| since.until(end));
-    report.export(span, Format::from(format.unwrap_or(unsaid)), &mut *to.out)?;
-    Ok(())
-}
-
-pub(crate) fn check(report: &Report, to: &mut To<'_>) -> Result<ExitCode, Failure> {
-    const MOST_LINES: usize = 50;
-    let check = report.check()?;
-    let code = if check.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    if to.is_json {
-        return to.json(&check).map(|()| code);
-    }
-    for fault in &check.faults {
-        to.line(format_args!("the file: {}", foreign(fault)))?;
-    }
-    for mismatch in check.mismatches.iter().take(MOST_LINES) {
-        let (of, number) = (foreign(&mismatch.of), mismatch.number);
-        let (kept, sum) = (mismatch.kept, mismatch.adds_up_to);
-        to.line(format_args!("{of}: {number} is {kept}, the ledger adds up to {sum}"))?;
-    }
-    if let Some(more @ 1..) = check.mismatches.len().checked_sub(MOST_LINES) {
-        to.line(format_args!("and {more} more; --json has them all"))?;
-    }
-    let verdict = if check.is_sound() { "everything adds up" } else { "it does not add up" };
-    let count = |number: u64| grouped(number.into());
-    let (calls, counters, days) = (count(check.calls), count(check.counters), count(check.days));
-    to.line(format_args!("{verdict}: {calls} calls, {counters} counters, {days} sums of days"))?;
-    Ok(code)
-}
-
-pub(crate) fn reconcile(report: &Report, path: &Path, to: &mut To<'_>) -> Result<(), Failure> {
-    let named =
-        |error: &dyn std::fmt::Display| Failure::Other(format!("{}: {error}", path.display()));
-    let csv: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(io::stdin().lock()),
-        _ => Box::new(File::open(path).map_err(|error| named(&error))?),
-    };
-    let invoice = Invoice::read(csv).map_err(|error| named(&error))?;
-    let compared = report.reconcile(&invoice, &PriceBook::bundled())?;
-    if to.is_json {
-        return to.json(&compared);
-    }
-    let rows = compared.rows.iter().map(|row| {
-        let or_missing = |cost: Option<_>| cost.map_or_else(|| "missing".into(), usd);
-        [
-            row.day.to_string(),
-            row.model.as_deref().map_or_else(|| "(all)".into(), foreign),
-            or_missing(row.recorded),
-            or_missing(row.billed),
-            row.difference.to_string(),
-        ]
-    });
-    to.line(table(["day (UTC)", "model", ">recorded", ">billed", ">billed - recorded"], rows))?;
-    to.line(format_args!(
-        "recorded {}, billed {}, difference {}",
-        compared.recorded, compared.billed, compared.difference
-    ))
+    to.table(spent_names(label), rows)
 }

@@ -28,21 +28,24 @@ fn keys_are_short_for_what_is_common() {
 fn what_could_be_taken_for_something_else_is_escaped() {
     let month = Window::month(Zone::UTC);
     for (value, key) in [
-        ("ann@example.com", "user=ann@example.com"),
+        ("ann@example.com", "user=ann%40example.com"),
         ("ann@day", "user=ann%40day"),
         ("a=b", "user=a=b"),
         ("#calls", "user=%23calls"),
-        ("#call", "user=#call"),
+        ("#call", "user=%23call"),
         ("50%", "user=50%25"),
         ("a b\u{1b}[31m", "user=a%20b%1B%5B31m"),
         ("", "user="),
-        ("(none)", "user=(none)"),
+        ("(none)", "user=%28none%29"),
+        ("~/$(x)*;'\"!", "user=%7E/%24%28x%29%2A%3B%27%22%21"),
         ("größe", "user=größe"),
     ] {
         assert_eq!(written(Scope::user(value), month), key);
     }
     assert_eq!(written(Scope::label("a=b", "c"), month), "a%3Db=c");
-    assert_eq!("user=a@mnth".parse(), Ok(Key::cost(Scope::user("a@mnth"), month)));
+    for plain in ["(none)", "a b", "$x!*", "größe", "\u{1b}"] {
+        assert_eq!(format!("user={plain}").parse(), Ok(Key::cost(Scope::user(plain), month)));
+    }
 }
 
 #[test]
@@ -52,10 +55,19 @@ fn what_is_no_key_is_refused_with_the_reason() {
         ("u-17", "expected SCOPE"),
         ("=x", "expected SCOPE"),
         ("@day", "expected SCOPE"),
-        ("workspace@mnth", "no such window"),
-        ("workspace@0s", "no such window"),
-        ("workspace@99999999999999d", "no such window"),
-        ("workspace@month/Atlantis", "no such window"),
+        ("workspace@mnth", "`mnth` after `@` is no window"),
+        ("user=ann@example.com", "%40: user=ann%40example.com"),
+        ("user=ann@example.com@day#calls", "%40: user=ann%40example.com@day#calls"),
+        ("user=a@b#c", "`b` after `@` is no window"),
+        (
+            "user=#call",
+            "`call` after `#` is not `calls`; in a value, `#` is written %23: user=%23call",
+        ),
+        ("user=a#b#calls", "%23: user=a%23b#calls"),
+        ("user=a@day#", "`` after `#` is not `calls`"),
+        ("workspace@0s", "is no window"),
+        ("workspace@99999999999999d", "is no window"),
+        ("workspace@month/Atlantis", "is no window"),
         ("user=100%", "two hexadecimal digits"),
         ("user=%ff", "two hexadecimal digits"),
         ("user=%é", "two hexadecimal digits"),

@@ -11,7 +11,8 @@ use super::{
     scopes::{NONE, Scopes},
 };
 use crate::store::{
-    contract::{Charge, CounterId, StoreError},
+    answer::StoreError,
+    contract::{Charge, CounterId},
     counting::Horizon,
 };
 

@@ -5,7 +5,7 @@ use hashbrown::DefaultHashBuilder;
 use super::{charges::Plans, held::Held, meaning::Meanings, scopes::Scopes, sweep::Sweep};
 use crate::{
     clock::Timestamp,
-    store::contract::{CounterId, CounterKey, Reading, Reservation, StoreError},
+    store::{CounterId, CounterKey, Reading, Reservation, StoreError},
 };
 
 /// An expired reservation does not change what is used, only how much of that is

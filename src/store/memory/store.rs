@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::contract::{
+    store::{
         Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Reading, Refusal, Reservation,
         ReserveError, Store, StoreError,
     },

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::store::contract::StoreError;
+use crate::store::StoreError;
 
 /// Why a transaction did not happen.
 #[derive(Debug)]
@@ -31,6 +31,11 @@ impl Fault {
     /// Whether others hold the file, which costs time to find out.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
+    /// Whether there is no room left.
+    pub(super) fn is_full(&self) -> bool {
+        self.code() == Some(ErrorCode::DiskFull)
     }
 
     /// Whether it will be no different the next time.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::telemetry;
+use crate::telemetry::{self, guarded};
 
 /// A clock that is further behind than this is not merely late.
 const BEHIND: u64 = 300_000_000_000;
@@ -33,7 +33,8 @@ impl Latest {
     fn tell(&self, by: u64) {
         let is_behind = by > BEHIND;
         if !self.is_behind.swap(is_behind, Ordering::Relaxed) && is_behind {
-            telemetry::clock_behind(Duration::from_nanos(by));
+            // Calls settle by way of this.
+            guarded(|| telemetry::clock_behind(Duration::from_nanos(by)));
         }
     }
 

@@ -3,20 +3,24 @@
 //! A month's budget that forgets at every deploy is no budget. Here every reservation is
 //! in the file before the call is sent, and what a call cost soon after.
 //!
-//! From the outside in: `store` hands over, through a `queue`, what there is to do;
+//! From the outside in: `store` is opened by a `builder`; `handing_over` puts into a `queue` what there is to do;
 //! `front` refuses what needs no asking. The `writer` does all that is there in one
 //! transaction: `booking`, `settling` and `prune` on a `state` of `scopes` with their
 //! amounts, of `calls` and of `daily` sums, which is as much of the `file` as is at
 //! hand. `room` says whether a counter has some.
 
+mod answering;
 pub(crate) mod blob;
 mod booking;
+mod builder;
 mod calls;
 mod daily;
 mod durability;
 mod fault;
 mod file;
 mod front;
+mod handing_over;
+mod handle;
 mod latest;
 mod meanings;
 mod op;
@@ -37,6 +41,7 @@ mod unclaimed;
 pub(crate) mod words;
 mod writer;
 
+pub use builder::SqliteStoreBuilder;
 pub use durability::Durability;
 pub use open_error::OpenError;
-pub use store::{SqliteStore, SqliteStoreBuilder};
+pub use store::SqliteStore;

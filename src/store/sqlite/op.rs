@@ -8,8 +8,8 @@ use super::{shared::Fall, unclaimed::Unclaimed};
 use crate::{
     clock::{Timestamp, saturating_nanos},
     settled::SettledHow,
-    store::contract::{Charge, CounterId, Hold, Limit, Reading, ReserveError, StoreError},
     store::facts::{Ending, Facts},
+    store::{Charge, CounterId, Hold, Limit, Reading, ReserveError, StoreError},
     usage::Usage,
 };
 

@@ -57,7 +57,7 @@ impl State {
             if lacks > 0 && until > now && !horizon.slides() {
                 // Somebody has taken away by hand what was to be given back.
                 let at = (booked.scope, booked.counter, until);
-                write_adjustment(conn, now, at, lacks, "given back before")?;
+                write_adjustment(conn, now, at, lacks.into(), "given back before")?;
             }
         }
         if call.is_expired && refund > 0 {
@@ -114,7 +114,7 @@ impl State {
             let lacks = refund - given.min(refund);
             if lacks > 0 && until > now && !slides {
                 let at = (booked.scope, booked.counter, until);
-                write_adjustment(conn, now, at, lacks, "given back before")?;
+                write_adjustment(conn, now, at, lacks.into(), "given back before")?;
             }
         }
         if call.is_expired {
@@ -224,14 +224,12 @@ impl State {
                 let before = counter.used();
                 until = meaning.times.until(&mut meaning.horizon, now, counter);
                 until = counter.add(until, delta.unsigned_abs());
-                i64::try_from(counter.used() - before).unwrap_or(i64::MAX)
+                i128::from(counter.used() - before)
             }
-            What::Add(delta) => {
-                -i64::try_from(counter.take_settled(delta.unsigned_abs())).unwrap_or(i64::MAX)
-            }
+            What::Add(delta) => -i128::from(counter.take_settled(delta.unsigned_abs())),
             What::Reset => {
                 let settled = counter.used() - counter.open().min(counter.used());
-                -i64::try_from(counter.take_settled(settled)).unwrap_or(i64::MAX)
+                -i128::from(counter.take_settled(settled))
             }
             What::Raise { by, until } => {
                 amount.raise(by, until);
@@ -240,37 +238,35 @@ impl State {
             }
         };
         self.note_fall();
-        let (at, reason) = ((scope, row.id, until), change.reason.as_str());
-        write_signed(conn, now, at, delta, reason)
+        write_adjustment(conn, now, (scope, row.id, until), delta, &change.reason)
     }
 }
 
 /// Scope, counter, and until when the part counts.
 type Part = (i64, i64, u64);
 
+/// Writes down what was added to what is settled, or taken from it.
 fn write_adjustment(
     conn: &Connection,
     now: u64,
-    part: Part,
-    amount: u64,
-    reason: &str,
-) -> Result<(), Fault> {
-    write_signed(conn, now, part, i64::try_from(amount).unwrap_or(i64::MAX), reason)
-}
-
-fn write_signed(
-    conn: &Connection,
-    now: u64,
     (scope, counter, until): Part,
-    delta: i64,
+    delta: i128,
     reason: &str,
 ) -> Result<(), Fault> {
     let mut statement = conn.prepare_cached(
         "INSERT INTO adjustment (at, scope, counter, until, delta, reason) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    statement.execute(params![to_sql(now), scope, counter, to_sql(until), delta, reason])?;
-    Ok(())
+    let mut left = delta;
+    loop {
+        // A line has place for half of what a counter can hold.
+        let part = i64::try_from(left).unwrap_or(if left < 0 { i64::MIN } else { i64::MAX });
+        statement.execute(params![to_sql(now), scope, counter, to_sql(until), part, reason])?;
+        left -= i128::from(part);
+        if left == 0 {
+            return Ok(());
+        }
+    }
 }
 
 fn write_raise(

@@ -11,23 +11,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
-
 use super::{
+    answering::Answer,
     booking::Reserved,
     fault::Fault,
     file::{File, Options},
     front::Front,
-    op::{Op, Reply},
+    op::Op,
     queue::{MOST_LINES, Next},
     shared::Shared,
     state::{Failed, State},
-    unclaimed::Unclaimed,
 };
 use crate::{
     clock::saturating_nanos,
-    store::contract::{Reading, Refusal, Reservation, ReserveError, StoreError},
-    telemetry,
+    store::StoreError,
+    telemetry::{self, guarded},
 };
 
 /// So long a file that others hold is not asked again, so that an outage does not cost
@@ -39,18 +37,6 @@ const BRIEFLY: Duration = Duration::from_millis(20);
 const LAST_TRIES: usize = 5;
 /// Between two looks for calls that are too old, in nanoseconds.
 const BETWEEN_TIDYING: u64 = 3_600_000_000_000;
-
-type ReserveReply = oneshot::Sender<Result<Unclaimed, ReserveError>>;
-
-/// An answer that is true once the transaction has happened.
-enum Answer {
-    Booked(ReserveReply, u64, u64),
-    Refused(ReserveReply, Refusal),
-    Senseless(ReserveReply, StoreError),
-    Read(Reply<Reading>, Result<Reading, StoreError>),
-    Flushed(Reply<()>),
-    Pruned(Option<Reply<u64>>, u64),
-}
 
 /// The thread, and all it needs.
 pub(super) struct Writer {
@@ -111,20 +97,20 @@ impl Writer {
             self.work(&mut batch);
         }
         if !self.kept.is_empty() {
-            telemetry::unwritten(self.kept.len());
+            guarded(|| telemetry::unwritten(self.kept.len()));
         }
     }
 
     pub(super) fn work(&mut self, batch: &mut Vec<Op>) {
         let lost = self.shared.queue.take_lost();
         if lost > 0 {
-            telemetry::lines_lost(lost);
+            guarded(|| telemetry::lines_lost(lost));
         }
         if let Some((error, again)) = &self.away
             && now() < *again
         {
             let error = error.clone();
-            return self.put_off(mem::take(batch), &error);
+            return self.put_off(mem::take(batch), &error, MOST_LINES);
         }
         let mut ops = mem::take(&mut self.kept);
         ops.append(batch);
@@ -135,13 +121,15 @@ impl Writer {
         match self.transaction(ops) {
             Ok(()) => {
                 if self.away.take().is_some() {
-                    telemetry::store_is_back();
+                    guarded(telemetry::store_is_back);
                     self.file.be_patient(self.options.timeout);
                 }
                 self.front.refresh(&mut self.state);
                 self.shared.latest.learn(self.state.now());
                 self.done.clear();
-                self.answer();
+                for answer in self.answers.drain(..) {
+                    guarded(|| answer.send(&self.shared));
+                }
                 self.tidy();
             }
             Err((fault, ops)) => self.give_up(&fault, ops),
@@ -162,7 +150,7 @@ impl Writer {
                 // One that can never be done would be in the way of all others.
                 let again = op.is_asked() || !fault.is_lasting();
                 if !again {
-                    telemetry::unwritten(1);
+                    guarded(|| telemetry::unwritten(1));
                 }
                 return Err((fault, again.then_some(op).into_iter().chain(ops).collect()));
             }
@@ -237,34 +225,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Nobody is told who went away; a reservation nobody takes is given back.
-    fn answer(&mut self) {
-        for answer in self.answers.drain(..) {
-            match answer {
-                Answer::Booked(reply, id, deadline) => {
-                    let reservation = Reservation { key: id, tag: self.shared.identity };
-                    self.shared.begin(id, deadline);
-                    let _ = reply.send(Ok(Unclaimed::new(reservation, &self.shared)));
-                }
-                Answer::Refused(reply, refusal) => {
-                    let _ = reply.send(Err(ReserveError::Refused(refusal)));
-                }
-                Answer::Senseless(reply, error) => {
-                    let _ = reply.send(Err(ReserveError::Unavailable(error)));
-                }
-                Answer::Read(reply, reading) => {
-                    let _ = reply.send(reading);
-                }
-                Answer::Flushed(reply) => {
-                    let _ = reply.send(Ok(()));
-                }
-                Answer::Pruned(reply, pruned) => {
-                    let _ = reply.map(|reply| reply.send(Ok(pruned)));
-                }
-            }
-        }
-    }
-
     /// Has old calls deleted, now and then.
     fn tidy(&mut self) {
         let Some(retention) = self.options.retention else { return };
@@ -282,50 +242,43 @@ impl Writer {
         self.front.forget();
         let error = fault.to_store_error();
         if self.away.is_none() {
-            telemetry::store_is_away(&error);
+            guarded(|| telemetry::store_is_away(&error));
             // Who asks while the file is held does not wait for it again and again.
             self.file.be_patient(self.options.timeout.min(BRIEFLY));
         }
         let pause = if fault.is_busy() { PAUSE } else { Duration::ZERO };
         self.away = Some((error.clone(), now() + pause));
         for answer in self.answers.drain(..) {
-            match answer {
-                Answer::Booked(reply, ..)
-                | Answer::Refused(reply, _)
-                | Answer::Senseless(reply, _) => {
-                    let _ = reply.send(Err(ReserveError::Unavailable(error.clone())));
-                }
-                Answer::Read(reply, _) => {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                Answer::Flushed(reply) => {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                Answer::Pruned(reply, _) => {
-                    let _ = reply.map(|reply| reply.send(Err(error.clone())));
-                }
-            }
+            guarded(|| answer.refuse(&error));
         }
         let mut undone = mem::take(&mut self.done);
         undone.append(&mut self.rest);
         undone.extend(ops);
-        self.put_off(undone, &error);
+        // What is left of a full file is for what must not be lost.
+        let most_lines = if fault.is_full() { 0 } else { MOST_LINES };
+        self.put_off(undone, &error, most_lines);
     }
 
     /// Tells whoever waits that the file is away, and keeps the rest.
-    fn put_off(&mut self, ops: Vec<Op>, error: &StoreError) {
+    fn put_off(&mut self, ops: Vec<Op>, error: &StoreError, most_lines: usize) {
         let mut lines = self.kept.iter().filter(|op| matches!(op, Op::Write(_))).count();
+        let mut lost = 0;
         for op in ops {
             match &op {
                 Op::Look => {}
-                Op::Write(_) if lines >= MOST_LINES => telemetry::lines_lost(1),
+                Op::Write(_) if lines >= most_lines => lost += 1,
                 Op::Write(_) => {
                     lines += 1;
                     self.kept.push(op);
                 }
-                _ if op.is_asked() => op.refuse(error),
+                _ if op.is_asked() => {
+                    guarded(|| op.refuse(error));
+                }
                 _ => self.kept.push(op),
             }
+        }
+        if lost > 0 {
+            guarded(|| telemetry::lines_lost(lost));
         }
     }
 
@@ -337,8 +290,7 @@ impl Writer {
     }
 }
 
-/// However the thread ends, be it by a panic of somebody's waker or subscriber, nobody
-/// waits for it any more.
+/// However the thread ends, be it by a panic, nobody waits for it any more.
 struct End(Arc<Shared>);
 
 impl Drop for End {
