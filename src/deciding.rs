@@ -169,7 +169,8 @@ where
         max_output_tokens: call.max_output_tokens().filter(|_| output_changed),
     };
     permit.expect(endpoint.format, *ask_usage);
-    let body = provider::prepare(body, layout, &edits).unwrap_or(std::mem::take(body));
+    provider::prepare(body, layout, &edits);
+    let body = std::mem::take(body);
     let uri = match uri {
         Some(uri) if is_rewritten => endpoint.uri_for(uri, call.model()).map_err(Error::inner)?,
         _ => None,

@@ -139,16 +139,22 @@ fn read_in(spoken: &Spoken, body: &[u8]) -> Result<(), TestCaseError> {
     prop_assert!(input.messages + input.media <= sent, "{:?}", input);
     // What is written is read again, and nothing is left to write.
     let edits = Edits { model: Some("other"), include_usage: true, max_output_tokens: Some(9) };
-    let body = Bytes::copy_from_slice(body);
+    let (mut out, mut shared) = (Bytes::copy_from_slice(body), Bytes::copy_from_slice(body));
+    let _other = shared.clone();
     let there = endpoint.uri_for(&uri, "other").unwrap().unwrap_or(uri);
-    let Some(out) = prepare(&body, &layout, &edits) else { return Ok(()) };
+    let is_written = prepare(&mut out, &layout, &edits);
+    prop_assert_eq!(prepare(&mut shared, &layout, &edits), is_written);
+    prop_assert_eq!(&out, &shared);
+    if !is_written {
+        return Ok(());
+    }
     let again = read(&endpoint, &there, &out);
     let again = again.map_err(|error| TestCaseError::fail(format!("{error} in {out:?}")))?;
     prop_assert_eq!(again.call.model(), "other");
     // A prediction that is not met is billed on top.
     prop_assert!(again.call.max_output_tokens().is_none_or(|most| most <= 9 + sent));
     prop_assert_eq!(again.call.max_output_tokens().is_none(), layout.output == [None, None]);
-    prop_assert_eq!(prepare(&out, &again.layout, &edits), None);
+    prop_assert!(!prepare(&mut out, &again.layout, &edits));
     Ok(())
 }
 

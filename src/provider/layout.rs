@@ -1,6 +1,6 @@
 //! The places in a body where a policy may write.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::json::Span;
@@ -58,20 +58,17 @@ impl Edits<'_> {
     }
 }
 
-/// The body with the edits in it and every other byte as it was; `None` if that is
-/// the same body. Allocates once, for exactly the new length.
+/// Writes the edits into a body and leaves every other byte as it was; `false` if there is
+/// nothing to write.
 ///
 /// The layout must be that of this body.
 #[inline]
-pub(crate) fn prepare(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Option<Bytes> {
+pub(crate) fn prepare(body: &mut Bytes, layout: &Layout, edits: &Edits<'_>) -> bool {
     // So nearly every call.
-    if edits.are_none() {
-        return None;
-    }
-    write(body, layout, edits)
+    !edits.are_none() && write(body, layout, edits)
 }
 
-fn write(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Option<Bytes> {
+fn write(body: &mut Bytes, layout: &Layout, edits: &Edits<'_>) -> bool {
     let model = edits.model.map(escaped);
     let usage = edits.include_usage.then(SmolStr::default);
     let output = edits.max_output_tokens.map(|tokens| tokens.to_smolstr());
@@ -84,12 +81,35 @@ fn write(body: &Bytes, layout: &Layout, edits: &Edits<'_>) -> Option<Bytes> {
         Piece::new(body, lower(layout.output[0]), output.as_ref()),
         Piece::new(body, lower(layout.output[1]), output.as_ref()),
     ];
-    if pieces.iter().all(Option::is_none) {
-        return None;
-    }
     // Stable, so that what goes to the same place keeps its order.
     pieces.sort_by_key(|piece| piece.map(|piece| piece.slot.at.start));
-    Some(splice(body, &pieces))
+    let is_changed = pieces.iter().any(Option::is_some);
+    if is_changed {
+        // New memory for a long body takes longer than to move what is in it.
+        *body = match std::mem::take(body).try_into_mut() {
+            Ok(own) => put_in(own, &pieces),
+            Err(shared) => splice(&shared, &pieces),
+        };
+    }
+    is_changed
+}
+
+/// Puts pieces into a body that nobody else has, the last one first.
+fn put_in(mut body: BytesMut, pieces: &[Option<Piece<'_>>]) -> Bytes {
+    for piece in pieces.iter().rev().flatten() {
+        let (old, length) = (piece.replaced(), body.len());
+        let Some(behind) = length.checked_sub(old.end) else { continue };
+        let end = old.start + piece.len();
+        body.resize(length.max(end + behind), 0);
+        body.copy_within(old.end..length, end);
+        body.truncate(end + behind);
+        let mut at = old.start;
+        for part in piece.parts() {
+            body[at..at + part.len()].copy_from_slice(part.as_bytes());
+            at += part.len();
+        }
+    }
+    body.freeze()
 }
 
 /// The number that stands in a slot, beyond every maximum if there is none.
@@ -98,6 +118,7 @@ fn stated(body: &[u8], slot: Slot) -> u128 {
     old.and_then(|old| old.parse().ok()).unwrap_or(u128::MAX)
 }
 
+/// A body with pieces in it, in memory of exactly its length.
 fn splice(body: &[u8], pieces: &[Option<Piece<'_>>]) -> Bytes {
     let pieces = || pieces.iter().flatten();
     let replaced: usize = pieces().map(|piece| piece.replaced().len()).sum();
@@ -161,9 +182,19 @@ mod tests {
         Some(Slot::new(Span { start, end }, before, after))
     }
 
+    /// What becomes of a body, be it shared or not; `None` if nothing does.
+    fn written(body: &'static [u8], layout: &Layout, edits: &Edits<'_>) -> Option<Bytes> {
+        let (mut own, mut shared) = (Bytes::copy_from_slice(body), Bytes::from_static(body));
+        let is_changed = prepare(&mut own, layout, edits);
+        assert_eq!(prepare(&mut shared, layout, edits), is_changed);
+        assert_eq!(own, shared);
+        assert!(is_changed || own == body);
+        is_changed.then_some(own)
+    }
+
     #[test]
     fn pieces_go_to_their_places_in_any_order() {
-        let body = Bytes::from_static(br#"{"n":900,"m":"a"}"#);
+        let body = br#"{"n":900,"m":"a"}"#;
         let layout = Layout {
             model: slot(13, 16, "\"", "\""),
             usage: slot(16, 16, ",\"u\":1", ""),
@@ -171,23 +202,26 @@ mod tests {
         };
         let edits =
             Edits { model: Some("b\"\\\n"), include_usage: true, max_output_tokens: Some(700) };
-        let out = prepare(&body, &layout, &edits).unwrap();
+        let out = written(body, &layout, &edits).unwrap();
         assert_eq!(out, r#"{"n":700,"m":"b\"\\\n","u":1,"o":700}"#);
         assert!(out.is_unique());
         let edits = Edits { max_output_tokens: Some(901), ..Edits::default() };
-        assert_eq!(prepare(&body, &layout, &edits).unwrap(), r#"{"n":900,"m":"a","o":901}"#);
+        assert_eq!(written(body, &layout, &edits).unwrap(), r#"{"n":900,"m":"a","o":901}"#);
+        let layout = Layout { output: layout.output, ..Layout::default() };
+        let edits = Edits { max_output_tokens: Some(1), ..Edits::default() };
+        assert_eq!(written(body, &layout, &edits).unwrap(), r#"{"n":1,"m":"a","o":1}"#);
     }
 
     #[test]
     fn what_is_there_already_is_no_change() {
-        let body = Bytes::from_static(br#"{"n":1,"m":"a"}"#);
+        let body = br#"{"n":1,"m":"a"}"#;
         let layout = Layout {
             model: slot(11, 14, "\"", "\""),
             output: [slot(5, 6, "", ""), None],
             ..Layout::default()
         };
         let edits = Edits { model: Some("a"), include_usage: true, max_output_tokens: Some(1) };
-        assert_eq!(prepare(&body, &layout, &edits), None);
-        assert_eq!(prepare(&body, &layout, &Edits::default()), None);
+        assert_eq!(written(body, &layout, &edits), None);
+        assert_eq!(written(body, &layout, &Edits::default()), None);
     }
 }

@@ -23,6 +23,6 @@ pub(super) fn read_at(uri: &str, body: &str) -> Result<Reading, Unreadable> {
 /// A request with these edits; `None` if they change nothing.
 pub(super) fn edited(uri: &str, body: &str, edits: Edits<'_>) -> Option<String> {
     let layout = read_at(uri, body).unwrap().layout;
-    let out = prepare(&Bytes::copy_from_slice(body.as_bytes()), &layout, &edits)?;
-    Some(String::from_utf8(out.to_vec()).unwrap())
+    let mut body = Bytes::copy_from_slice(body.as_bytes());
+    prepare(&mut body, &layout, &edits).then(|| String::from_utf8(body.to_vec()).unwrap())
 }

@@ -231,8 +231,9 @@ fn at_an_address_of_ones_own_the_body_names_the_model() {
     let missing = read(&endpoint, &uri, br#"{"contents":[]}"#).unwrap_err();
     assert_eq!(missing, Unreadable::Missing { key: "model" });
     let edits = Edits { model: Some("x"), ..Edits::default() };
-    let out = prepare(&Bytes::from_static(body), &reading.layout, &edits).unwrap();
-    assert_eq!(out, r#"{"contents":[],"model":"models/x"}"#);
+    let mut body = Bytes::from_static(body);
+    assert!(prepare(&mut body, &reading.layout, &edits));
+    assert_eq!(body, r#"{"contents":[],"model":"models/x"}"#);
 }
 
 #[test]
