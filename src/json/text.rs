@@ -92,6 +92,13 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     }
 }
 
+/// The same if it is near, and there is no escape before it.
+#[inline(always)]
+pub(super) fn near_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let at = blocks::find_near(bytes, from, special).ok()?;
+    (bytes.get(at) == Some(&b'"')).then_some(at)
+}
+
 #[inline(never)]
 fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);

@@ -1,5 +1,7 @@
 //! One token after the other.
 
+mod member;
+
 use super::{
     number,
     text::{self, Fault, Text},

@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -71,6 +73,46 @@ fn members_come_with_their_unescaped_key_and_the_range_of_their_value() {
     assert_eq!(seen, [("model", "\"gpt-4o\""), ("n", r#"[1, {"x":2}]"#), ("z", "{}")]);
 }
 
+/// The members of an object, all of them the usual way or strings the quick way.
+fn members(bytes: &[u8], quickly: bool) -> Result<Vec<(String, Span)>, Unreadable> {
+    let mut walker = Walker::new(bytes)?;
+    let (mut seen, latest) = (Vec::new(), RefCell::new(String::new()));
+    if walker.token()? != Token::Open(Nest::Object) {
+        return Ok(seen);
+    }
+    loop {
+        let suits = |key: Text<'_>| {
+            *latest.borrow_mut() = key.read().into_owned();
+            !key.is("no")
+        };
+        while quickly && let Some(text) = walker.string_under(suits)? {
+            assert!(walker.span().len() >= text.len() as u64 + 2);
+            seen.push((latest.take(), walker.span()));
+        }
+        let Some(key) = walker.key()? else { break };
+        seen.push((key.read().into_owned(), walker.skip()?));
+    }
+    walker.finish()?;
+    Ok(seen)
+}
+
+#[test]
+fn strings_are_read_the_same_the_quick_way() {
+    for body in [
+        r#"{"role":"user","content":"a text that is longer than a block, or two, and \"cited\""}"#,
+        r#"{"role": "user", "content": "a text that is longer than a block, or two"}"#,
+        r#"{ "role" : "user"  ,"no":"x","n\u006f":"x","x":{"a":"b"},"y":"z","list":["a","b"]}    "#,
+        r#"{"a":"b","a key that is longer than a block":"c","":"","d":1,"e":null,"f":"g"}        "#,
+        r#"{"a":"b"  "c":"d"}                    "#,
+        r#"{"a":"b","c":"d                       "#,
+        r#"{"a":"b",}                            "#,
+        r#"{,"a":"b"}                            "#,
+    ] {
+        let quick = members(body.as_bytes(), true);
+        assert_eq!(quick, members(body.as_bytes(), false), "{body}");
+    }
+}
+
 /// JSON, and near misses of it: fragments of the grammar in any order.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     let fragment = prop::sample::select(vec![
@@ -84,6 +126,7 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
         "\\",
         "\"a\"",
         "\"a\":",
+        ",\"b\": \"a text that fills a block\"",
         "\"\\u00e9\"",
         "\\ud83d\\ude00",
         "\\ud83d",
@@ -136,6 +179,7 @@ proptest! {
     ) {
         let theirs = serde_json::from_slice::<Value>(&bytes);
         prop_assert_eq!(check(&bytes).is_ok(), theirs.is_ok(), "{:?} {:?}", check(&bytes), theirs);
+        prop_assert_eq!(members(&bytes, true), members(&bytes, false));
     }
 
     #[test]
@@ -145,6 +189,7 @@ proptest! {
         let mut bytes =
             if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.unwrap();
         prop_assert_eq!(check(&bytes), Ok(()));
+        prop_assert_eq!(members(&bytes, true), members(&bytes, false));
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let theirs = serde_json::from_slice::<Value>(&bytes);

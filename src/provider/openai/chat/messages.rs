@@ -40,7 +40,11 @@ pub(super) fn read(
 
 /// Reads the rest of a message.
 fn message(walk: &mut Walker<'_>, prompt: &mut Prompt) -> Result<(), Unreadable> {
-    while let Some(name) = walk.key()? {
+    loop {
+        while let Some(text) = walk.string_under(|name| !name.is("audio"))? {
+            prompt.input.text_bytes += text.len() as u64;
+        }
+        let Some(name) = walk.key()? else { return Ok(()) };
         if name.is("audio") {
             media::read(walk, Media::Audio, prompt)?;
             continue;
@@ -51,7 +55,6 @@ fn message(walk: &mut Walker<'_>, prompt: &mut Prompt) -> Result<(), Unreadable>
             _ => {}
         }
     }
-    Ok(())
 }
 
 /// Depths below the array of messages.
