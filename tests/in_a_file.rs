@@ -391,7 +391,9 @@ fn a_path_is_a_path_whatever_is_in_it() {
         assert!(file.is_file(), "{name}");
         is_out_of_room(&open(&file), "ada");
     }
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), names.len());
+    let found = fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().file_name());
+    let files = found.filter(|name| !name.to_string_lossy().ends_with("-epoch"));
+    assert_eq!(files.count(), names.len());
 }
 
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use super::{
     file::{File, Options},
     front::Front,
     handle::Handle,
+    mark::Mark,
     meanings::keys,
     shared::Shared,
     writer::Writer,
@@ -91,7 +92,7 @@ impl SqliteStoreBuilder {
         let path = &self.options.path;
         let known = keys(&file.conn, None).map_err(|fault| OpenError::of(path, fault))?;
         let shared = Arc::new(Shared::new(file.identity, &known));
-        let front = Arc::new(Front::new(self.most_cached));
+        let front = Arc::new(Front::new(self.most_cached, Mark::beside(file.place())));
         let place = file.place().to_owned();
         let writer =
             Writer::new(Arc::clone(&shared), Arc::clone(&front), self.options.clone(), file);

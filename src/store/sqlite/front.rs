@@ -8,7 +8,7 @@
 //!
 //! What this process writes is put in here as well, before anybody is told that it is
 //! written. What others write is noticed when it lets settled spend fall, or changes a
-//! limit, and then nothing in here is believed any more.
+//! limit: at once by the [`Mark`] they set, and then nothing in here is believed any more.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use moka::sync::Cache;
 use rusqlite::Connection;
 use smol_str::SmolStr;
 
-use super::{fault::Fault, op::OwnedHold, room::View, state::State};
+use super::{fault::Fault, mark::Mark, op::OwnedHold, room::View, state::State};
 use crate::{
     denial::Retry,
     store::{
@@ -75,6 +75,7 @@ pub(super) struct Front {
     since: Instant,
     /// When somebody looked, in nanoseconds from then.
     looked: AtomicU64,
+    pub(super) mark: Mark,
     /// The writer's own; nobody else waits for it.
     kept: Mutex<Kept>,
 }
@@ -91,7 +92,7 @@ struct Kept {
 }
 
 impl Front {
-    pub(super) fn new(most: u64) -> Self {
+    pub(super) fn new(most: u64, mark: Mark) -> Self {
         let builder = Cache::builder().max_capacity(most);
         Self {
             cache: builder.build_with_hasher(DefaultHashBuilder::default()),
@@ -100,6 +101,7 @@ impl Front {
             due: AtomicU64::new(0),
             since: begin(),
             looked: AtomicU64::new(0),
+            mark,
             kept: Default::default(),
         }
     }
@@ -138,7 +140,7 @@ impl Front {
                 first.get_or_insert(Refusal { limit: index, ..shortage });
             }
         }
-        let refusal = first.filter(|_| is_spent)?;
+        let refusal = first.filter(|_| is_spent && self.mark.is_known())?;
         Some((Refusal { retry, ..refusal }, self.looks()))
     }
 
@@ -161,6 +163,8 @@ impl Front {
         state: &mut State,
         conn: &Connection,
     ) -> Result<(), Fault> {
+        // It may be missing, or be that of a transaction that did not happen.
+        self.mark.set(state.epoch());
         let mut kept = self.kept();
         for limit in &hold.limits {
             let Some(charge) = hold.charges.get(usize::from(limit.charge)) else { continue };
@@ -213,6 +217,7 @@ impl Front {
             });
         }
         self.due.store(state.due, Ordering::Release);
+        self.mark.learn(state.epoch());
         if !noted.is_empty() {
             self.is_empty.store(false, Ordering::Release);
         }

@@ -22,6 +22,7 @@ mod front;
 mod handing_over;
 mod handle;
 mod latest;
+mod mark;
 mod meanings;
 mod op;
 mod open_error;

@@ -37,6 +37,7 @@ pub(super) struct State {
     version: Option<i64>,
     /// Whether somebody else has let settled spend fall, or has changed a limit.
     fell_elsewhere: bool,
+    fell_here: bool,
     is_dirty: bool,
 }
 
@@ -91,7 +92,7 @@ impl State {
             statement.execute([to_sql(self.now), to_sql(self.last_call), to_sql(self.epoch)])?;
         }
         conn.prepare_cached("COMMIT")?.execute([])?;
-        self.is_dirty = false;
+        (self.fell_here, self.is_dirty) = (false, false);
         Ok(())
     }
 
@@ -104,7 +105,7 @@ impl State {
         self.daily.forget();
         self.meanings.forget_rows();
         self.version = None;
-        self.is_dirty = false;
+        (self.fell_here, self.is_dirty) = (false, false);
     }
 
     /// Takes note of a time. Returns the file's time, which never runs backwards and
@@ -136,7 +137,16 @@ impl State {
     /// Says that settled spend has fallen, or that a limit has changed.
     pub(super) fn note_fall(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
-        self.is_dirty = true;
+        (self.fell_here, self.is_dirty) = (true, true);
+    }
+
+    /// Whether that was said in this transaction.
+    pub(super) fn fell_here(&self) -> bool {
+        self.fell_here
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Says that there is something to write.

@@ -29,8 +29,9 @@ use crate::{
 ///   not in the file yet, counts at its estimate once its deadline passes.
 /// - Limits hold across processes: each decision is one transaction on the file.
 /// - A call whose counters have been spent is refused from memory for up to a second,
-///   without asking the file. What somebody takes back or raises is seen at once; from
-///   another process, 10 ms after calls ask for it again.
+///   without asking the file. What somebody takes back or raises is seen at once, also
+///   from another process, by a small file beside this one (`…-epoch`, of no bytes on the
+///   disk).
 /// - A file that does not answer, is full, damaged, locked or gone is an error, and the
 ///   policy's [`OnOutage`](crate::OnOutage) decides. Calls that end meanwhile are settled
 ///   when it is back.

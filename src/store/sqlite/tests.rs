@@ -9,6 +9,7 @@ use super::{
     Durability,
     file::{File, Options},
     front::Front,
+    mark::Mark,
     op::{Op, OwnedHold},
     shared::Shared,
     unclaimed::Unclaimed,
@@ -31,7 +32,7 @@ fn writer() -> (Writer, Arc<Shared>, tempfile::TempDir) {
     };
     let file = File::open(&options).unwrap();
     let shared = Arc::new(Shared::new(file.identity, &[]));
-    let front = Arc::new(Front::new(100));
+    let front = Arc::new(Front::new(100, Mark::beside(&options.path)));
     (Writer::new(Arc::clone(&shared), front, options, file), shared, directory)
 }
 

@@ -155,6 +155,9 @@ impl Writer {
                 return Err((fault, again.then_some(op).into_iter().chain(ops).collect()));
             }
         }
+        if self.state.fell_here() {
+            self.front.mark.set(self.state.epoch());
+        }
         self.state.commit(&self.file.conn).map_err(|fault| (fault, Vec::new()))
     }
 
