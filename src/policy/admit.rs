@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     labels::Labels,
     price::PriceBook,
-    store::{CounterKey, MemoryStore, Store},
+    store::{CounterId, CounterKey, MemoryStore, Store},
     telemetry,
     unreadable::Unreadable,
     window::Window,
@@ -294,17 +294,28 @@ impl Inner {
         window: Window,
         at: Timestamp,
     ) -> Result<Used, SpendError> {
-        let (key, value) = self.counter_key(scope, unit, window);
-        let store = self.store.get();
-        if !store.knows(&key) {
-            return Err(SpendError::NotCounted { scope: scope.clone(), window });
-        }
-        let reading = store.read(store.counter(&key), value, at).await?;
+        let (counter, value) = self.counted(scope, unit, window)?;
+        let reading = self.store.get().read(counter, value, at).await?;
         Ok(Used {
             settled: Amount::of(unit, reading.settled),
             reserved: Amount::of(unit, reading.reserved),
             resets_at: reading.resets_at,
         })
+    }
+
+    /// The counter of a scope, if anything is counted there.
+    pub(super) fn counted<'s>(
+        &self,
+        scope: &'s Scope,
+        unit: Unit,
+        window: Window,
+    ) -> Result<(CounterId, &'s str), SpendError> {
+        let (key, value) = self.counter_key(scope, unit, window);
+        let store = self.store.get();
+        match store.knows(&key) {
+            true => Ok((store.counter(&key), value)),
+            false => Err(SpendError::NotCounted { scope: scope.clone(), window }),
+        }
     }
 
     pub(crate) fn counter_key<'s>(

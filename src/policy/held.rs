@@ -35,7 +35,7 @@ pub(super) struct Held {
 }
 
 /// What of a call others look at.
-pub(super) struct Heard {
+struct Heard {
     span: Span,
     receipt: Option<Receipt>,
 }
@@ -123,9 +123,15 @@ impl Held {
         self.heard.as_ref()?.receipt.as_ref()
     }
 
+    /// Whether anybody listens.
+    #[inline]
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard.is_some()
+    }
+
     /// Lets go of who listens.
-    pub(super) fn hush(&mut self) -> Option<Heard> {
-        self.heard.take()
+    pub(super) fn hush(&mut self) {
+        self.heard = None;
     }
 
     pub(super) fn span(&self) -> &Span {

@@ -70,8 +70,8 @@ impl Held {
         if actual.is_none() && (told.usage.is_some() || told.contradictory) {
             guarded(|| self.span().in_scope(|| telemetry::unbelievable(told.usage)));
         }
-        if let Some(heard) = self.hush() {
-            guarded(|| drop(heard));
+        if self.is_heard() {
+            guarded(|| self.hush());
         }
     }
 

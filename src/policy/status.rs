@@ -154,13 +154,8 @@ impl Policy {
         delta: i64,
         reason: &str,
     ) -> Result<Spend, SpendError> {
-        let (key, value) = self.0.counter_key(scope, Unit::Cost, window);
-        let store = self.0.store.get();
-        if !store.knows(&key) {
-            return Err(SpendError::NotCounted { scope: scope.clone(), window });
-        }
-        let at = self.0.clock.now();
-        let counter = store.counter(&key);
+        let (counter, value) = self.0.counted(scope, Unit::Cost, window)?;
+        let (store, at) = (self.0.store.get(), self.0.clock.now());
         let reading = store.adjust(Adjustment { counter, value, delta, reason, at }).await?;
         telemetry::adjusted(scope, window, delta, reason);
         Ok(Spend::from_reading(reading))
@@ -195,12 +190,8 @@ impl Policy {
         until: Timestamp,
         reason: &str,
     ) -> Result<Spend, SpendError> {
-        let (key, value) = self.0.counter_key(scope, Unit::Cost, window);
-        let store = self.0.store.get();
-        if !store.knows(&key) {
-            return Err(SpendError::NotCounted { scope: scope.clone(), window });
-        }
-        let (counter, by, at) = (store.counter(&key), by.as_nanos(), self.0.clock.now());
+        let (counter, value) = self.0.counted(scope, Unit::Cost, window)?;
+        let (store, at, by) = (self.0.store.get(), self.0.clock.now(), by.as_nanos());
         let reading = store.raise(Raise { counter, value, by, until, reason, at }).await?;
         telemetry::raised(scope, window, by, until, reason);
         Ok(Spend::from_reading(reading))

@@ -54,7 +54,9 @@ impl State {
                 NONE => scopes.enter(run.family, value, *hash),
                 workspace => (workspace, false),
             };
-            newcomers.extend(is_created.then_some(slot));
+            if is_created {
+                newcomers.push(slot);
+            }
             let scope = scopes.at(slot);
             scope.held_by += 1;
             scope.ensure(run.columns);

@@ -23,7 +23,7 @@ use moka::sync::Cache;
 use rusqlite::Connection;
 use smol_str::SmolStr;
 
-use super::{fault::Fault, mark::Mark, op::OwnedHold, room::View, state::State};
+use super::{fault::Fault, going_by::now, mark::Mark, op::OwnedHold, room::View, state::State};
 use crate::{
     denial::Retry,
     store::{
@@ -99,7 +99,7 @@ impl Front {
             most,
             is_empty: AtomicBool::new(true),
             due: AtomicU64::new(0),
-            since: begin(),
+            since: now(),
             looked: AtomicU64::new(0),
             mark,
             kept: Default::default(),
@@ -265,10 +265,4 @@ impl Front {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// No budget depends on this time.
-#[allow(clippy::disallowed_methods)]
-fn begin() -> Instant {
-    Instant::now()
 }

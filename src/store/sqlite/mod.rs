@@ -19,6 +19,7 @@ mod durability;
 mod fault;
 mod file;
 mod front;
+mod going_by;
 mod handing_over;
 mod handle;
 mod latest;

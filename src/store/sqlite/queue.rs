@@ -8,15 +8,20 @@
 use std::{
     mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
-use super::op::Op;
+use super::{going_by::now, op::Op};
 
 /// So many denied calls may wait to be written down.
 pub(super) const MOST_LINES: usize = 65_536;
 /// So long they wait for something that is more urgent, and wakes the writer.
 const LINGER: Duration = Duration::from_millis(20);
+/// To wake a thread takes about as long as a commit. So long the writer, when it has done
+/// something, looks whether more comes before it sleeps: that costs at most as much again
+/// as sleeping would.
+const AWAKE: Duration = Duration::from_micros(50);
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -72,6 +77,7 @@ impl Queue {
     /// Waits for work, and moves all there is to `batch`. `patience` is how long the
     /// writer can wait; nothing means for ever.
     pub(super) fn take(&self, batch: &mut Vec<Op>, patience: Option<Duration>) -> Next {
+        self.stay_awake();
         let mut waiting = self.lock();
         loop {
             let only_lines = waiting.lines == waiting.ops.len() && !waiting.is_closed;
@@ -110,6 +116,19 @@ impl Queue {
         waiting.lines = 0;
         batch.append(&mut waiting.ops);
         Next::Work
+    }
+
+    /// Waits a moment for work without sleeping, and lets others run meanwhile.
+    fn stay_awake(&self) {
+        let began = now();
+        while self.is_idle() && began.elapsed() < AWAKE {
+            thread::yield_now();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let waiting = self.lock();
+        waiting.ops.is_empty() && !waiting.is_closed
     }
 
     /// Moves all there is to `batch`, without waiting for anything. Says whether more may

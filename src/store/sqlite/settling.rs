@@ -237,7 +237,10 @@ impl State {
                 return write_raise(conn, now, (scope, row.id), by, until, &change.reason);
             }
         };
-        self.note_fall();
+        match delta < 0 {
+            true => self.note_fall(),
+            false => self.note_change(),
+        }
         write_adjustment(conn, now, (scope, row.id, until), delta, &change.reason)
     }
 }

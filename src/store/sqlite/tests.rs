@@ -96,3 +96,22 @@ fn a_reservation_nobody_waits_for_is_given_back() {
     assert_eq!((shared.in_flight(1_999), shared.in_flight(2_000)), (1, 0));
     assert_eq!(reservation.tag, shared.identity);
 }
+
+#[test]
+fn a_commit_waits_for_the_disk_only_if_it_is_to_survive_a_loss_of_power() {
+    let directory = tempfile::tempdir().unwrap();
+    for (durability, synchronous) in [(Durability::Process, 1), (Durability::Power, 2)] {
+        let options = Options {
+            path: directory.path().join("driftlock.db"),
+            durability,
+            timeout: Duration::ZERO,
+            max_bytes: None,
+            retention: None,
+        };
+        let file = File::open(&options).unwrap();
+        let found = file.conn.pragma_query_value(None, "synchronous", |row| row.get::<_, i32>(0));
+        assert_eq!(found, Ok(synchronous), "{durability:?}");
+        let mode = file.conn.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        assert_eq!(mode, Ok("wal".to_owned()));
+    }
+}

@@ -17,6 +17,7 @@ use super::{
     fault::Fault,
     file::{File, Options},
     front::Front,
+    going_by::now,
     op::Op,
     queue::{MOST_LINES, Next},
     shared::Shared,
@@ -304,10 +305,4 @@ impl Drop for End {
 
 fn senseless(what: &str) -> StoreError {
     StoreError::new(format!("the hold has {what}"))
-}
-
-/// The time that goes by while a file is away, which no budget depends on.
-#[allow(clippy::disallowed_methods)]
-fn now() -> Instant {
-    Instant::now()
 }
