@@ -28,7 +28,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo},
 };
-use support::{Effort, at_least, at_most, heading, note, policy, race};
+use support::{Effort, at_least, at_most, chat, heading, note, policy, race};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},
@@ -67,7 +67,10 @@ fn throughput(
     least: Option<f64>,
 ) {
     heading(&format!("JSON, {concurrent} concurrent, requests of {kilobytes} KB"));
-    let call = Call { uri: format!("{address}/v1/chat/completions"), json: chat(kilobytes) };
+    let call = Call {
+        uri: format!("{address}/v1/chat/completions"),
+        json: chat("gpt-4o-mini", kilobytes * 1_024),
+    };
     let bare = client();
     let governed = DriftlockLayer::new(policy()).layer(client());
     let requests = effort.pick(1_280, 320).next_multiple_of(concurrent);
@@ -92,7 +95,7 @@ fn first_byte(effort: Effort, runtime: &Runtime, address: &str) {
     heading("a stream, from the call to its first byte");
     let call = Call {
         uri: format!("{address}/stream/v1/chat/completions"),
-        json: chat(1).replacen('{', r#"{"stream":true,"#, 1),
+        json: chat("gpt-4o-mini", 1_024).replacen('{', r#"{"stream":true,"#, 1),
     };
     let bare = client();
     let governed = DriftlockLayer::new(policy()).layer(client());
@@ -137,35 +140,6 @@ impl Call {
 
 fn labels() -> Labels {
     Labels::new().with("user", "u-4711").with("plan", "pro")
-}
-
-/// A chat as clients send it, of about so many kilobytes.
-fn chat(kilobytes: usize) -> String {
-    const TURNS: [(&str, &str); 3] = [
-        (
-            "user",
-            "Our nightly import failed again. The log says: \\\"deadlock detected\\\".\\nWhat now?",
-        ),
-        (
-            "assistant",
-            "Two transactions waited for each other. Which tables does the import touch, and in what order?",
-        ),
-        (
-            "user",
-            "First `orders`, then `stock`; the web shop does it the other way round — müssen wir das ändern?",
-        ),
-    ];
-    let system = r#"{"role":"system","content":"You are a patient assistant."}"#;
-    let mut messages = system.to_owned();
-    for (role, text) in TURNS.iter().cycle() {
-        if messages.len() + 200 > kilobytes * 1_024 {
-            break;
-        }
-        messages.push_str(&format!(r#",{{"role":"{role}","content":"{text}"}}"#));
-    }
-    format!(
-        r#"{{"model":"gpt-4o-mini","messages":[{messages}],"temperature":0.2,"max_tokens":800}}"#
-    )
 }
 
 #[allow(clippy::disallowed_methods)] // the crate reads time through `Clock`, a stopwatch does not
