@@ -72,6 +72,62 @@ fn find_in_rest(bytes: &[u8], from: usize, marks: impl Fn(Block) -> Block) -> us
     from + rest.len().min(marks.trailing_zeros() as usize)
 }
 
+/// Sixty-four bytes that are looked at in one step; fewer at the end.
+pub(crate) struct Stretch {
+    blocks: [Block; 4],
+    /// Bytes at the front that were looked at before.
+    behind: usize,
+    len: usize,
+}
+
+impl Stretch {
+    const LEN: usize = 4 * BLOCK;
+
+    /// Those from `at` on.
+    #[inline(always)]
+    pub(crate) fn at(bytes: &[u8], at: usize) -> Self {
+        let rest = bytes.get(at..).unwrap_or_default();
+        // The last ones come with those before them, which is quicker than to copy them.
+        match rest.first_chunk().or_else(|| bytes.last_chunk()) {
+            Some(chunk) => {
+                let len = rest.len().min(Self::LEN);
+                Self { blocks: split(chunk), behind: Self::LEN - len, len }
+            }
+            None => Self::short(rest),
+        }
+    }
+
+    #[cold]
+    fn short(bytes: &[u8]) -> Self {
+        let mut chunk = [0; Self::LEN];
+        for (place, byte) in chunk.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        Self { blocks: split(&chunk), behind: 0, len: bytes.len() }
+    }
+
+    /// How many there are.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A bit for each byte that `marks` fills with ones, the lowest for the first.
+    #[inline(always)]
+    pub(crate) fn marks(&self, marks: impl Fn(Block) -> Block) -> u64 {
+        let [first, second, third, fourth] =
+            self.blocks.map(|block| u64::from(marks(block).to_bitmask()));
+        let all = first | second << BLOCK | third << (2 * BLOCK) | fourth << (3 * BLOCK);
+        all.checked_shr(self.behind as u32).unwrap_or(0) // of fewer than 64, or of none
+    }
+}
+
+#[inline(always)]
+fn split(chunk: &[u8; Stretch::LEN]) -> [Block; 4] {
+    let (blocks, _) = chunk.as_chunks::<BLOCK>();
+    std::array::from_fn(|index| Block::new(blocks[index]))
+}
+
 /// Marks the bytes that are this one.
 #[inline(always)]
 pub(crate) fn are(block: Block, byte: u8) -> Block {
@@ -97,6 +153,22 @@ mod tests {
                 assert_eq!(find_far(&bytes, 0, is), at);
             }
             assert_eq!(find(&vec![0; length], length, |block| are(block, 0)), length);
+        }
+    }
+
+    #[test]
+    fn a_stretch_has_a_bit_for_each_of_its_bytes() {
+        for length in 0..200 {
+            let bytes: Vec<_> = (0..length).map(|at| b'a' + at as u8 % 7).collect();
+            for at in 0..=length {
+                let stretch = Stretch::at(&bytes, at);
+                assert_eq!(stretch.len(), (length - at).min(64));
+                let marks = stretch.marks(|block| are(block, b'c'));
+                let rest = bytes[at..].iter().take(64);
+                let expected =
+                    rest.enumerate().map(|(n, byte)| u64::from(*byte == b'c') << n).sum::<u64>();
+                assert_eq!(marks, expected, "{at} of {length}");
+            }
         }
     }
 }

@@ -231,10 +231,7 @@ impl Watch {
         if let Self::Json(format) = *self
             && let Some(meter) = meter.take()
         {
-            let mut observer = format.observer();
-            observer.feed(&bytes);
-            observer.end_document();
-            meter.complete(observer.observed());
+            meter.complete(&format.document(&bytes));
             return Some(bytes);
         }
         let passing = self.read(bytes, meter);

@@ -107,6 +107,15 @@ impl Events {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if byte != b'\n' && byte != b'\r' {
+                if self.line == Line::Start
+                    && !self.has_data
+                    && let Some((data, length)) = in_one_piece(&bytes[at..])
+                {
+                    self.has_line = false;
+                    let kind = self.observer.event(data);
+                    self.is_over = kind == EventKind::Terminal;
+                    return Some(Event { end: at + length, kind });
+                }
                 at += self.read(byte, &bytes[at..]);
                 continue;
             }
@@ -217,6 +226,17 @@ impl Events {
         self.is_over = kind == EventKind::Terminal;
         kind
     }
+}
+
+/// The data of an event that is one line and all there, as nearly every one is, and how long
+/// it is with the line ends.
+#[inline]
+fn in_one_piece(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let value = bytes.strip_prefix(b"data:")?;
+    let value = value.strip_prefix(b" ").unwrap_or(value);
+    let (data, ends) = value.split_at(memchr2(b'\n', b'\r', value)?);
+    let rest = ends.strip_prefix(b"\n\n").or_else(|| ends.strip_prefix(b"\r\n\r\n"))?;
+    Some((data, bytes.len() - rest.len()))
 }
 
 #[cfg(test)]

@@ -2,30 +2,21 @@
 
 use smallvec::SmallVec;
 
-use super::Wanted;
+use super::{
+    Wanted,
+    finds::{Found, MOST},
+};
 
 /// Memory kept from one document to the next.
 const KEPT_ROOM: usize = 4 * 1024;
 /// Bytes that need no memory of their own: what the usual document says.
 const INLINE: usize = 512;
 
-/// What a document said at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
-    /// Nothing, or nothing yet.
-    Absent,
-    /// This value, as written.
-    Value(&'a [u8]),
-    /// Something that is not taken: the key stood there twice, so that two readers
-    /// may disagree, or the value was too long.
-    Unusable,
-}
-
 /// The values taken so far, one behind the other, and what became of each one wanted.
 #[derive(Debug)]
 pub(super) struct Kept {
     wanted: &'static [Wanted],
-    slots: SmallVec<[Slot; 6]>,
+    slots: [Slot; MOST],
     bytes: SmallVec<[u8; INLINE]>,
     /// The slot whose value is passing.
     open: Option<usize>,
@@ -50,8 +41,7 @@ impl Kept {
     /// Room for what is wanted.
     #[inline(always)]
     pub(super) fn new(wanted: &'static [Wanted]) -> Self {
-        let slots = SmallVec::from_elem(Slot::Absent, wanted.len());
-        Self { wanted, slots, bytes: SmallVec::new(), open: None }
+        Self { wanted, slots: [Slot::Absent; MOST], bytes: SmallVec::new(), open: None }
     }
 
     /// Forgets everything, and gives back memory that an unusual document took.
@@ -64,15 +54,15 @@ impl Kept {
         self.open = None;
     }
 
-    /// What became of `wanted[index]`.
-    pub(super) fn found(&self, index: usize) -> Found<'_> {
-        match self.slots.get(index) {
-            Some(&Slot::Taken { start, end }) => {
+    /// What became of each.
+    pub(super) fn found(&self) -> [Found<'_>; MOST] {
+        self.slots.map(|slot| match slot {
+            Slot::Taken { start, end } => {
                 self.bytes.get(start as usize..end as usize).map_or(Found::Unusable, Found::Value)
             }
-            Some(Slot::Unusable) => Found::Unusable,
-            _ => Found::Absent,
-        }
+            Slot::Unusable => Found::Unusable,
+            Slot::Absent | Slot::Open { .. } => Found::Absent,
+        })
     }
 
     /// The value of `wanted[index]` begins, perhaps not for the first time.

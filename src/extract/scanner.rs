@@ -3,11 +3,13 @@
 use memchr::memchr2;
 
 use super::{
-    Found, Wanted,
+    Wanted,
+    finds::Finds,
     keep::Kept,
     keys::{LONGEST_KEY, Role},
+    nest::Nest,
 };
-use crate::blocks::{self, Block, are};
+use crate::blocks::{self, are};
 
 /// A scanner that is fed a document in pieces; see the [module](super).
 #[derive(Debug)]
@@ -20,10 +22,11 @@ pub(crate) struct Extractor {
     key: Vec<u8>,
     key_has_escape: bool,
     role: Role,
-    /// Open brackets of the value being passed.
-    depth: u64,
+    /// Of a key or a value that is a string.
     in_string: bool,
     escaped: bool,
+    /// Of a value that is an object or an array.
+    nest: Nest,
 }
 
 /// Whose keys or items are next; all but the root are known by their outer key.
@@ -55,7 +58,9 @@ enum State {
     BeforeValue,
     /// In a number, `true`, `false` or `null`.
     Scalar,
-    /// In a string, array or object.
+    /// In a string.
+    Text,
+    /// In an array or object.
     Nested,
     /// After the root object.
     Whole,
@@ -75,9 +80,9 @@ impl Extractor {
             key: Vec::new(),
             key_has_escape: false,
             role: Role::Skip,
-            depth: 0,
             in_string: false,
             escaped: false,
+            nest: Nest::default(),
         }
     }
 
@@ -87,9 +92,9 @@ impl Extractor {
         self.state = State::Start;
         self.place = Place::Root;
         self.key.clear();
-        self.depth = 0;
         self.in_string = false;
         self.escaped = false;
+        self.nest = Nest::default();
     }
 
     /// Whether the root object has been seen to its end.
@@ -97,9 +102,9 @@ impl Extractor {
         self.state == State::Whole
     }
 
-    /// What the document said at the path of `wanted[index]`.
-    pub(crate) fn found(&self, index: usize) -> Found<'_> {
-        self.kept.found(index)
+    /// What the document has said so far.
+    pub(crate) fn finds(&self) -> Finds<'_> {
+        Finds { values: self.kept.found(), is_whole: self.is_whole() }
     }
 
     /// Reads the next piece of the document, and says how many of its bytes were read:
@@ -115,6 +120,7 @@ impl Extractor {
                 State::Colon => self.colon(first),
                 State::BeforeValue => self.before_value(first, rest),
                 State::Scalar => self.scalar(rest),
+                State::Text => self.text(rest),
                 State::Nested => self.nested(rest),
                 State::Whole => break,
                 State::Broken => return piece.len(),
@@ -237,13 +243,21 @@ impl Extractor {
             (_, Role::Take(index)) => self.kept.begin(index),
             _ => {}
         }
-        self.depth = 0;
-        if matches!(first, b'"' | b'{' | b'[') {
-            self.state = State::Nested;
-            self.nested(rest)
-        } else {
-            self.state = State::Scalar;
-            self.scalar(rest)
+        match first {
+            b'"' => {
+                self.in_string = true;
+                self.state = State::Text;
+                self.kept.keep(b"\"");
+                1
+            }
+            b'{' | b'[' => {
+                self.state = State::Nested;
+                self.nested(rest)
+            }
+            _ => {
+                self.state = State::Scalar;
+                self.scalar(rest)
+            }
         }
     }
 
@@ -258,32 +272,23 @@ impl Extractor {
         read
     }
 
-    fn nested(&mut self, rest: &[u8]) -> usize {
-        let mut at = 0;
-        let ended = loop {
-            if self.in_string {
-                at += self.string(&rest[at..]);
-                if self.in_string || self.depth == 0 {
-                    break !self.in_string;
-                }
-            }
-            at = blocks::find(rest, at, structure);
-            match rest.get(at) {
-                None => break false,
-                Some(b'"') => self.in_string = true,
-                Some(b'{' | b'[') => self.depth = self.depth.saturating_add(1),
-                Some(_) => self.depth = self.depth.saturating_sub(1),
-            }
-            at += 1;
-            if self.depth == 0 && !self.in_string {
-                break true;
-            }
-        };
-        self.kept.keep(&rest[..at]);
-        if ended {
+    fn text(&mut self, rest: &[u8]) -> usize {
+        let read = self.string(rest);
+        self.kept.keep(&rest[..read]);
+        if !self.in_string {
             self.end_value();
         }
-        at
+        read
+    }
+
+    fn nested(&mut self, rest: &[u8]) -> usize {
+        let end = self.nest.pass(rest, 0);
+        let read = end.unwrap_or(rest.len());
+        self.kept.keep(&rest[..read]);
+        if end.is_some() {
+            self.end_value();
+        }
+        read
     }
 
     /// Reads on in a string, up to and with its closing quote.
@@ -364,14 +369,6 @@ fn quote_or_escape_near(bytes: &[u8], from: usize) -> Result<usize, usize> {
     blocks::find_near(bytes, from, |block| are(block, b'"') | are(block, b'\\'))
 }
 
-/// Marks what matters outside of strings: quotes, braces and brackets.
-#[inline(always)]
-fn structure(block: Block) -> Block {
-    // Brackets differ from braces by one bit, and nothing else does by that bit.
-    let braced = block | Block::splat(b'[' ^ b'{');
-    are(block, b'"') | are(braced, b'{') | are(braced, b'}')
-}
-
 /// What grows, for tests of its bounds.
 #[cfg(test)]
 impl Extractor {
@@ -384,6 +381,6 @@ impl Extractor {
     }
 
     pub(super) fn depth(&self) -> u64 {
-        self.depth
+        self.nest.depth
     }
 }

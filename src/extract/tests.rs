@@ -24,7 +24,7 @@ fn found(document: &str) -> [Option<String>; 4] {
         Found::Value(raw) => Some(String::from_utf8_lossy(raw).into_owned()),
         Found::Unusable => Some("unusable".into()),
     };
-    let all = |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.found(index)));
+    let all = |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.finds().found(index)));
     let at_once = read(&[document.as_bytes()]);
     for split in 0..=document.len() {
         let (head, tail) = document.as_bytes().split_at(split);
@@ -69,8 +69,8 @@ fn a_value_may_stand_in_one_of_two_places_but_not_in_both() {
             let mut extractor = Extractor::new(EITHER);
             extractor.feed(head);
             extractor.feed(tail);
-            assert_eq!(extractor.found(0), expected, "split at {split} of {document}");
-            assert_eq!(extractor.found(1), Found::Absent, "{document}");
+            assert_eq!(extractor.finds().found(0), expected, "split at {split} of {document}");
+            assert_eq!(extractor.finds().found(1), Found::Absent, "{document}");
         }
     }
 }
@@ -137,7 +137,7 @@ fn nothing_is_read_behind_the_end() {
     assert_eq!(extractor.feed(br#" {"usage":1"#), 11);
     assert_eq!(extractor.feed(br#"},{"usage":2}"#), 1);
     assert_eq!(extractor.feed(b"x"), 0);
-    assert_eq!(extractor.found(0), Found::Value(b"1"));
+    assert_eq!(extractor.finds().found(0), Found::Value(b"1"));
 }
 
 #[test]
@@ -171,10 +171,10 @@ fn a_document_is_whole_once_its_root_has_closed() {
 fn reading_starts_afresh_after_a_reset() {
     let mut extractor = read(&[br#"{"usage":1,"a":"\"#]);
     extractor.reset();
-    assert_eq!(extractor.found(0), Found::Absent);
+    assert_eq!(extractor.finds().found(0), Found::Absent);
     extractor.feed(br#"{"model":"m"}"#);
-    assert_eq!((extractor.found(0), extractor.is_whole()), (Found::Absent, true));
-    assert_eq!(extractor.found(1), Found::Value(br#""m""#));
+    assert_eq!((extractor.finds().found(0), extractor.is_whole()), (Found::Absent, true));
+    assert_eq!(extractor.finds().found(1), Found::Value(br#""m""#));
 }
 
 fn json_like() -> impl Strategy<Value = Vec<u8>> {
@@ -211,9 +211,12 @@ proptest! {
         let pieces: Vec<_> = bytes.chunks(size).collect();
         let pieced = read(&pieces);
         for index in 0..WANTED.len() {
-            prop_assert_eq!(whole.found(index), pieced.found(index));
+            prop_assert_eq!(whole.finds().found(index), pieced.finds().found(index));
         }
         prop_assert_eq!(whole.is_whole(), pieced.is_whole());
+        if let Some(finds) = super::whole(&bytes, WANTED) {
+            prop_assert_eq!(finds, whole.finds());
+        }
         let most: usize = WANTED.iter().map(|wanted| wanted.most).sum();
         prop_assert!(pieced.kept_len() <= most && pieced.key_len() <= LONGEST_KEY + 1);
     }
@@ -228,7 +231,7 @@ proptest! {
         });
         let written = document.to_string();
         let extractor = read(&[written.as_bytes()]);
-        let value = |index| match extractor.found(index) {
+        let value = |index| match extractor.finds().found(index) {
             Found::Value(raw) => serde_json::from_slice(raw).ok(),
             _ => None,
         };
@@ -236,6 +239,36 @@ proptest! {
         if written.len() < 10_000 && document["model"].to_string().len() <= 32 {
             prop_assert_eq!(value(1), Some(document["model"].clone()));
         }
+    }
+}
+
+#[test]
+fn what_is_written_as_usual_is_read_in_one_piece() {
+    for document in [
+        "{}",
+        r#" { "a" : [ ] , "usage" : { "n" : 1 } , "model" : "m\n" , "n" : 1.5 } behind"#,
+        r#"{"x_groq":{"id":"x","usage":{}},"items":[{"a":"\"]"},{"end":1},null,[{}]],"usage":null}"#,
+        r#"{"usage":1,"usage":1}"#,
+        r#"{"items":[{"end":1},{"end":1}]}"#,
+        r#"{"usage":"a text of more bytes than are taken from a value that goes by this name"}"#,
+        "{\n  \"a\": \"a text that is longer than a block, with \\\"quotes\\\" in it\",\n  \"usage\": {}\n}",
+    ] {
+        let finds = whole(document.as_bytes(), WANTED);
+        assert_eq!(finds, Some(read(&[document.as_bytes()]).finds()), "{document}");
+    }
+    for unusual in [
+        "",
+        "7",
+        "{",
+        "[{}]",
+        "{,}",
+        r#"{"a":1"#,
+        r#"{"a":1,}"#,
+        r#"{"a" 1}"#,
+        r#"{"a":}"#,
+        r#"{"us\u0061ge":1}"#,
+    ] {
+        assert_eq!(whole(unusual.as_bytes(), WANTED), None, "{unusual}");
     }
 }
 

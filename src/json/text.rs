@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    blocks::{self, Block, are},
+    blocks::{self, Block, Stretch, are},
     same::same,
 };
 
@@ -100,21 +100,30 @@ pub(super) fn near_end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 #[inline(never)]
-fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
+pub(super) fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);
-    loop {
-        at = blocks::find_far(bytes, at, special);
-        match bytes.get(at) {
-            Some(b'"') => return Ok((at, shrinks)),
-            Some(b'\\') => {
-                let (character, next) = escape(bytes, at)?;
-                shrinks += next - at - character.len_utf8();
-                at = next;
+    while at < bytes.len() {
+        let stretch = Stretch::at(bytes, at);
+        let mut marks = stretch.marks(special);
+        let mut next = at + stretch.len();
+        while marks != 0 {
+            let place = at + marks.trailing_zeros() as usize;
+            match bytes.get(place) {
+                Some(b'"') => return Ok((place, shrinks)),
+                Some(b'\\') => {
+                    let (character, behind) = escape(bytes, place)?;
+                    shrinks += behind - place - character.len_utf8();
+                    // what is escaped may be a quote
+                    marks &= u64::MAX.checked_shl((behind - at) as u32).unwrap_or(0);
+                    next = next.max(behind);
+                }
+                Some(_) => return Err(("a control character in a string", place)),
+                None => return Err(("a string without end", place)),
             }
-            Some(_) => return Err(("a control character in a string", at)),
-            None => return Err(("a string without end", at)),
         }
+        at = next;
     }
+    Err(("a string without end", bytes.len()))
 }
 
 /// The character of the escape at `at`, and the offset behind it.

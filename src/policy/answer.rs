@@ -80,8 +80,7 @@ impl Answer {
     /// One that says that the answer is complete settles it.
     pub fn event(&mut self, data: &[u8]) {
         self.alive();
-        self.observer.feed(data);
-        self.observer.end_event();
+        self.observer.event(data);
         if self.observer.observed().is_final {
             self.settle();
         }

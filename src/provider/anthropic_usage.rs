@@ -17,7 +17,7 @@ use super::{
     observe::{self, Dialect, EventKind, Memory, Observed},
 };
 use crate::{
-    extract::{Extractor, Found, Path, Wanted},
+    extract::{Finds, Found, Path, Wanted},
     usage::Usage,
 };
 
@@ -54,7 +54,7 @@ const SEARCHES: usize = 7;
 /// More tokens than any call can have.
 const ABSURD: u64 = 1 << 40;
 
-fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> EventKind {
+fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     if found.found(TYPE) == Found::Value(br#""message_stop""#) {
         return EventKind::Terminal;
     }

@@ -166,6 +166,7 @@ fn observe_in_every_format(bytes: &[u8], size: usize) -> Result<(), TestCaseErro
         bytes.chunks(size).for_each(|piece| pieced.feed(piece));
         pieced.end_document();
         prop_assert_eq!(whole.observed(), pieced.observed());
+        prop_assert_eq!(&format.document(bytes), pieced.observed());
         check_usage(whole.observed())?;
         let [mut whole, mut pieced] = [(); 2].map(|()| Events::new(format.observer()));
         whole.read_all(bytes);

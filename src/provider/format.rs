@@ -4,7 +4,7 @@ use http::Uri;
 
 use super::{
     anthropic, anthropic_usage, endpoint::Endpoint, gemini, gemini_usage, layout::Layout,
-    observe::Observer, openai,
+    observe::{Dialect, Observed, Observer}, openai,
 };
 use crate::{call::Call, unreadable::Unreadable};
 
@@ -41,13 +41,22 @@ impl Format {
     #[inline(always)]
     pub(crate) fn observer(self) -> Observer {
         // An observer is large, and is to be written once.
-        Observer::new(match self {
+        Observer::new(self.dialect())
+    }
+
+    /// Reads a response in this format that is there in one piece.
+    pub(crate) fn document(self, json: &[u8]) -> Observed {
+        Observer::document(self.dialect(), json)
+    }
+
+    fn dialect(self) -> &'static Dialect {
+        match self {
             Self::OpenAiChat | Self::OpenAiCompletions => &openai::chat_usage::DIALECT,
             Self::OpenAiResponses => &openai::responses_usage::DIALECT,
             Self::OpenAiEmbeddings => &openai::embeddings_usage::DIALECT,
             Self::AnthropicMessages => &anthropic_usage::DIALECT,
             Self::GeminiGenerate => &gemini_usage::DIALECT,
-        })
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     observe::{self, Dialect, EventKind, Memory, Observed},
 };
 use crate::{
-    extract::{Extractor, Found, Path, Wanted},
+    extract::{Finds, Found, Path, Wanted},
     usage::Usage,
 };
 
@@ -56,7 +56,7 @@ const SEARCHES: usize = 9;
 /// More tokens than any call can have.
 const ABSURD: u64 = 1 << 40;
 
-fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> EventKind {
+fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     // Two candidates that have finished are found as a key given twice.
     memory.has_stopped |= [FINISH_REASON, BLOCK_REASON]

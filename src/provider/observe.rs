@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::list::List;
 use crate::{
-    extract::{Extractor, Found, Wanted},
+    extract::{Extractor, Finds, Found, Wanted, whole},
     usage::Usage,
 };
 
@@ -77,7 +77,7 @@ pub(super) struct Dialect {
     /// The data of an event that ends the stream; empty if the format has none.
     pub(super) end_marker: &'static [u8],
     /// Reads what was taken and says what kind of event it was.
-    pub(super) read: fn(&Extractor, &mut Observed, &mut Memory) -> EventKind,
+    pub(super) read: fn(&Finds<'_>, &mut Observed, &mut Memory) -> EventKind,
 }
 
 /// What a dialect that tells its usage in several parts remembers of the earlier ones.
@@ -139,6 +139,35 @@ impl Observer {
         }
     }
 
+    /// Reads a document that is there in one piece.
+    pub(super) fn document(dialect: &'static Dialect, document: &[u8]) -> Observed {
+        if let Some(finds) = whole(document, dialect.wanted) {
+            let (mut observed, mut memory) = (Observed::nothing(), Memory::default());
+            (dialect.read)(&finds, &mut observed, &mut memory);
+            observed.finish();
+            return observed;
+        }
+        let mut observer = Self::new(dialect);
+        observer.feed(document);
+        observer.end_document();
+        observer.observed
+    }
+
+    /// Reads an event whose data is there in one piece.
+    #[inline]
+    pub(crate) fn event(&mut self, data: &[u8]) -> EventKind {
+        let Some(finds) = whole(data, self.dialect.wanted) else {
+            self.feed(data);
+            return self.end_event();
+        };
+        self.memory.is_part = true;
+        let kind = (self.dialect.read)(&finds, &mut self.observed, &mut self.memory);
+        if kind == EventKind::Terminal {
+            self.observed.finish();
+        }
+        kind
+    }
+
     /// The document has ended.
     pub(crate) fn end_document(&mut self) {
         self.memory.is_part |= !matches!(self.list, List::Unknown | List::Single);
@@ -191,7 +220,7 @@ impl Observer {
     }
 
     fn read(&mut self) -> EventKind {
-        (self.dialect.read)(&self.extractor, &mut self.observed, &mut self.memory)
+        (self.dialect.read)(&self.extractor.finds(), &mut self.observed, &mut self.memory)
     }
 
     fn start_anew(&mut self) {

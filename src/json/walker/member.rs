@@ -47,4 +47,39 @@ impl<'a> Walker<'a> {
             Err(fault) => Err(not_json_or_deep(fault)),
         }
     }
+
+    /// The string behind `beginning`, if the next item of the innermost nest, an array, begins
+    /// so: with the brace of an object, with members, and with the quote of that string. The
+    /// object's other members are next. `None` says nothing and has read nothing.
+    ///
+    /// A beginning that is guessed costs nothing to pass over. One that is read is waited for.
+    #[inline(always)]
+    pub(crate) fn string_behind<const N: usize>(
+        &mut self,
+        beginning: &[u8; N],
+    ) -> Result<Option<Text<'a>>, Unreadable> {
+        debug_assert!(!self.in_object(), "only arrays have items");
+        let bytes = self.text.as_bytes();
+        let start = match (self.next, bytes.get(self.at)) {
+            (Next::Comma, Some(b',')) => self.at + 1,
+            (Next::First, _) => self.at,
+            _ => return Ok(None),
+        };
+        let begins = bytes.get(start..).and_then(|rest| rest.first_chunk()) == Some(beginning);
+        if !begins || self.depth == Self::MOST_DEPTH {
+            return Ok(None);
+        }
+        let from = start + N;
+        match text::end_of_long(bytes, from) {
+            Ok((end, shrinks)) => {
+                self.depth += 1;
+                self.objects = self.objects << 1 | 1;
+                self.next = Next::Comma;
+                self.start = from - 1;
+                self.at = end + 1;
+                Ok(Some(Text::new(self.text, from, end, shrinks)))
+            }
+            Err(fault) => Err(not_json_or_deep(fault)),
+        }
+    }
 }

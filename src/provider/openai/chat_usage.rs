@@ -6,7 +6,7 @@
 
 use super::totals;
 use crate::{
-    extract::{Extractor, Found, Path, Wanted},
+    extract::{Finds, Found, Path, Wanted},
     provider::{
         counts::counts,
         list::List,
@@ -35,7 +35,7 @@ static WANTED: [Wanted; 5] = [
     Wanted { path: Path::Within("x_groq", "usage"), most: 64 * 1024 },
 ];
 
-fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> EventKind {
+fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     observed.tell_service_tier(found.found(SERVICE_TIER));
     match found.found(USAGE) {

@@ -2,7 +2,7 @@
 
 use super::totals;
 use crate::{
-    extract::{Extractor, Found, Path, Wanted},
+    extract::{Finds, Found, Path, Wanted},
     provider::{
         counts::counts,
         list::List,
@@ -23,7 +23,7 @@ static WANTED: [Wanted; 2] = [
     Wanted { path: Path::Top("model"), most: 1024 },
 ];
 
-fn read(found: &Extractor, observed: &mut Observed, _: &mut Memory) -> EventKind {
+fn read(found: &Finds<'_>, observed: &mut Observed, _: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}

@@ -6,7 +6,7 @@
 
 use super::totals;
 use crate::{
-    extract::{Extractor, Found, Path, Wanted},
+    extract::{Finds, Found, Path, Wanted},
     provider::{
         counts::counts,
         list::List,
@@ -33,7 +33,7 @@ static WANTED: [Wanted; 5] = [
     Wanted { path: Path::Top("type"), most: 64 },
 ];
 
-fn read(found: &Extractor, observed: &mut Observed, memory: &mut Memory) -> EventKind {
+fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     observed.tell_service_tier(found.found(SERVICE_TIER));
     match found.found(USAGE) {

@@ -27,6 +27,11 @@ pub(super) fn read(
         return Ok(false);
     }
     loop {
+        while let Some(bytes) = plain(walk)? {
+            prompt.input.text_bytes += bytes;
+            prompt.input.messages += 1;
+            message(walk, prompt)?;
+        }
         match walk.token()? {
             Token::Close => return Ok(true),
             Token::Open(Nest::Object) => message(walk, prompt)?,
@@ -36,6 +41,21 @@ pub(super) fn read(
         }
         prompt.input.messages += 1;
     }
+}
+
+/// Begins a message with its role and text, written as most are: how many bytes those have.
+#[inline(always)]
+fn plain(walk: &mut Walker<'_>) -> Result<Option<u64>, Unreadable> {
+    let (role, text) = if let Some(text) = walk.string_behind(br#"{"role":"user","content":""#)? {
+        ("user", text)
+    } else if let Some(text) = walk.string_behind(br#"{"role":"assistant","content":""#)? {
+        ("assistant", text)
+    } else if let Some(text) = walk.string_behind(br#"{"role":"system","content":""#)? {
+        ("system", text)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some((role.len() + text.len()) as u64))
 }
 
 /// Reads the rest of a message.

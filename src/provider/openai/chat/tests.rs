@@ -42,6 +42,36 @@ fn the_facts_of_a_plain_call() {
 }
 
 #[test]
+fn messages_are_read_the_same_however_they_are_written() {
+    let input = |messages: &str| {
+        read_at(OPENAI, &format!(r#"{{"model":"gpt-4o","messages":[{messages}]}}"#))
+            .map(|reading| (reading.call.input(), reading.call.needs()))
+    };
+    for messages in [
+        r#"{"role":"system","content":"short"}"#,
+        r#"{"role":"user","content":""},{"role":"assistant","content":"a \"text\"\n of \u00e9"}"#,
+        r#"{"role":"user","content":"x","name":"y"},"z",{"role":"user","content":null}"#,
+        r#"{"role":"assistant","content":"x","audio":{"id":"a"}},{"role":"tool","content":"y"}"#,
+        r#"{"role":"user","content":"x","content":[{"type":"image_url","image_url":"u"}]}"#,
+        r#"{"role":"user","content":["x"]},[{"role":"user","content":"x"}]"#,
+    ] {
+        let spaced = messages.replace('{', "{ ");
+        assert_eq!(input(messages), input(&spaced), "{messages}");
+        assert!(input(messages).is_ok(), "{messages}");
+    }
+    for broken in [
+        r#"{"role":"user","content":"x""#,
+        r#"{"role":"user","content":"x"]"#,
+        r#"{"role":"user","content":"x}"#,
+        r#"{"role":"user","content":"\x"}"#,
+        r#"{"role":"user","content":"x"}{"role":"user","content":"x"}"#,
+        r#",{"role":"user","content":"x"}"#,
+    ] {
+        assert!(input(broken).is_err() && input(&broken.replace('{', "{ ")).is_err(), "{broken}");
+    }
+}
+
+#[test]
 fn null_is_as_good_as_absent() {
     let reading = with(
         r#""stream":null,"stream_options":null,"max_tokens":null,"max_completion_tokens":null,"n":null,
