@@ -6,7 +6,12 @@
 /// Whether both are the same, in line up to 16 bytes.
 #[inline]
 pub(crate) fn same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
+    same_bytes(one.as_bytes(), other.as_bytes())
+}
+
+/// The same for what may not be a text.
+#[inline]
+pub(crate) fn same_bytes(one: &[u8], other: &[u8]) -> bool {
     match one.len() {
         length if length != other.len() => false,
         4..8 => ends::<4>(one) == ends(other),

@@ -1,5 +1,7 @@
 //! Which keys of a document lead to wanted values.
 
+use crate::same::same_bytes;
+
 /// Bytes of a key that is still compared; the longest of ours, were each of its
 /// characters written as an escape of six bytes, is shorter.
 pub(super) const LONGEST_KEY: usize = 128;
@@ -63,7 +65,7 @@ impl Role {
     }
 
     fn of_text(key: &[u8], within: Option<&str>, wanted: &[Wanted]) -> Self {
-        let is = |name: &str| name.as_bytes() == key;
+        let is = |name: &str| same_bytes(key, name.as_bytes());
         for (index, wanted) in wanted.iter().enumerate() {
             match (wanted.path, within) {
                 (Path::Top(name) | Path::WithinOrTop(_, name), None) if is(name) => {

@@ -24,7 +24,8 @@ fn found(document: &str) -> [Option<String>; 4] {
         Found::Value(raw) => Some(String::from_utf8_lossy(raw).into_owned()),
         Found::Unusable => Some("unusable".into()),
     };
-    let all = |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.finds().found(index)));
+    let all =
+        |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.finds().found(index)));
     let at_once = read(&[document.as_bytes()]);
     for split in 0..=document.len() {
         let (head, tail) = document.as_bytes().split_at(split);

@@ -129,9 +129,8 @@ impl<'a> Reader<'a, '_> {
             b',' | b':' | b'}' | b']' => None,
             _ => {
                 let rest = self.document.get(self.at..)?;
-                let ends = |byte: &u8| {
-                    matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')
-                };
+                let ends =
+                    |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
                 self.at += rest.iter().position(ends)?;
                 Some(())
             }

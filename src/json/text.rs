@@ -111,8 +111,18 @@ pub(super) fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), F
             match bytes.get(place) {
                 Some(b'"') => return Ok((place, shrinks)),
                 Some(b'\\') => {
-                    let (character, behind) = escape(bytes, place)?;
-                    shrinks += behind - place - character.len_utf8();
+                    let behind = match bytes.get(place + 1) {
+                        // to one byte, as nearly all
+                        Some(b'n' | b'"' | b'\\') => {
+                            shrinks += 1;
+                            place + 2
+                        }
+                        _ => {
+                            let (character, behind) = escape(bytes, place)?;
+                            shrinks += behind - place - character.len_utf8();
+                            behind
+                        }
+                    };
                     // what is escaped may be a quote
                     marks &= u64::MAX.checked_shl((behind - at) as u32).unwrap_or(0);
                     next = next.max(behind);

@@ -3,8 +3,12 @@
 use http::Uri;
 
 use super::{
-    anthropic, anthropic_usage, endpoint::Endpoint, gemini, gemini_usage, layout::Layout,
-    observe::{Dialect, Observed, Observer}, openai,
+    anthropic, anthropic_usage,
+    endpoint::Endpoint,
+    gemini, gemini_usage,
+    layout::Layout,
+    observe::{Dialect, Observed, Observer},
+    openai,
 };
 use crate::{call::Call, unreadable::Unreadable};
 

@@ -82,4 +82,16 @@ impl<'a> Walker<'a> {
             Err(fault) => Err(not_json_or_deep(fault)),
         }
     }
+
+    /// Ends the innermost nest, an object that has members, if its brace is the next byte.
+    #[inline(always)]
+    pub(crate) fn ends(&mut self) -> bool {
+        debug_assert!(self.in_object() && self.next == Next::Comma, "a member was read");
+        let ends = self.text.as_bytes().get(self.at) == Some(&b'}');
+        if ends {
+            self.start = self.at;
+            self.close();
+        }
+        ends
+    }
 }

@@ -30,7 +30,9 @@ pub(super) fn read(
         while let Some(bytes) = plain(walk)? {
             prompt.input.text_bytes += bytes;
             prompt.input.messages += 1;
-            message(walk, prompt)?;
+            if !walk.ends() {
+                message(walk, prompt)?;
+            }
         }
         match walk.token()? {
             Token::Close => return Ok(true),
