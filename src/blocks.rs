@@ -38,22 +38,6 @@ pub(crate) fn find_near(
     }
 }
 
-/// The same as [`find`], for what is mostly some blocks away: two are looked at in a step.
-#[inline(always)]
-pub(crate) fn find_far(bytes: &[u8], from: usize, marks: impl Fn(Block) -> Block) -> usize {
-    let mut at = from;
-    while let (Some(first), Some(second)) =
-        (block(bytes, at, &marks), block(bytes, at + BLOCK, &marks))
-    {
-        let both = second << BLOCK | first;
-        if both != 0 {
-            return at + both.trailing_zeros() as usize;
-        }
-        at += 2 * BLOCK;
-    }
-    find(bytes, at, marks)
-}
-
 /// A bit for each byte, the lowest for the first; `None` near the end.
 #[inline(always)]
 fn block(bytes: &[u8], at: usize, marks: &impl Fn(Block) -> Block) -> Option<u32> {
@@ -150,7 +134,6 @@ mod tests {
                 assert_eq!(find(&bytes, at + 1, is), length);
                 let is_near = at < BLOCK && length >= BLOCK;
                 assert_eq!(find_near(&bytes, 0, is).ok(), is_near.then_some(at));
-                assert_eq!(find_far(&bytes, 0, is), at);
             }
             assert_eq!(find(&vec![0; length], length, |block| are(block, 0)), length);
         }

@@ -33,15 +33,17 @@ pub(crate) fn stats(report: &Report, during: During, to: &mut To<'_>) -> Result<
         return to.json(&stats);
     }
     let Totals { spent, denied, denied_estimate, .. } = stats.totals;
+    let denied = match denied {
+        0 => "none denied".to_owned(),
+        calls => format!("{} denied, of up to {}", counted(calls, "call"), usd(denied_estimate)),
+    };
     to.line(format_args!(
-        "{}: {} for {}, {} tokens in, {} out; {} denied, of up to {}",
+        "{}: {} for {}, {} tokens in, {} out; {denied}",
         days(&stats.totals, cuts),
         usd(spent.cost),
         counted(spent.calls, "call"),
         grouped(spent.input_tokens.into()),
         grouped(spent.output_tokens.into()),
-        counted(denied, "call"),
-        usd(denied_estimate),
     ))?;
     let bars = bars(&stats.days, width().unwrap_or(WIDTH));
     if !bars.is_empty() {
