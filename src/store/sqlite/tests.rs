@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rusqlite::Connection;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
@@ -13,11 +14,12 @@ use super::{
     op::{Op, OwnedHold},
     shared::Shared,
     unclaimed::Unclaimed,
+    words::to_sql,
     writer::Writer,
 };
 use crate::{
     claim::Unit,
-    store::contract::{Charge, CounterId, CounterKey, Limit, ReserveError},
+    store::contract::{Charge, CounterId, CounterKey, Limit, Reading, ReserveError},
     window::{Window, Zone},
 };
 
@@ -95,6 +97,56 @@ fn a_reservation_nobody_waits_for_is_given_back() {
     let reservation = taken.claim().unwrap();
     assert_eq!((shared.in_flight(1_999), shared.in_flight(2_000)), (1, 0));
     assert_eq!(reservation.tag, shared.identity);
+}
+
+/// Makes a call one of which nobody can tell what it booked; whoever ends it ends the transaction.
+fn damage(conn: &Connection, id: u64) {
+    let sql = "UPDATE call SET charges = x'FF', deadline = NULL WHERE id = ?1";
+    conn.execute(sql, [to_sql(id)]).unwrap();
+}
+
+fn settle(id: u64, at: u64) -> Op {
+    Op::Settle { id, cost: 1, at, ended: None, _fall: None }
+}
+
+#[test]
+fn what_was_in_a_transaction_that_failed_is_done_again_in_its_order_and_before_what_is_new() {
+    let (mut writer, shared, directory) = writer();
+    let counter = user_month(&shared);
+    let [long, other, damaged] = [10, 10, 10].map(|cost| {
+        let (op, mut answer) = ask(counter, cost, 100);
+        writer.work(&mut vec![op]);
+        answer.try_recv().unwrap().unwrap().claim().unwrap().key
+    });
+    let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
+    damage(&conn, damaged);
+    // Its deadline is at 2,000.
+    let extend = Op::Extend { id: long, deadline: 9_000 };
+    writer.work(&mut vec![extend, settle(damaged, 1_000), settle(other, 2_500)]);
+    let (reply, mut reading) = oneshot::channel();
+    writer.work(&mut vec![Op::Read { counter, value: "ann".into(), at: 2_600, reply }]);
+    let Reading { settled, reserved, .. } = reading.try_recv().unwrap().unwrap();
+    assert_eq!((settled, reserved), (1, 20));
+}
+
+#[test]
+fn who_waits_for_pruning_is_told_at_once_that_it_did_not_happen() {
+    let (mut writer, shared, directory) = writer();
+    let (op, mut answer) = ask(user_month(&shared), 10, 100);
+    writer.work(&mut vec![op]);
+    let damaged = answer.try_recv().unwrap().unwrap().claim().unwrap().key;
+    let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
+    damage(&conn, damaged);
+    // More than is deleted in one transaction.
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < 5010) \
+               INSERT INTO call (id, at, outcome, estimate, cost) SELECT i, 1, 'denied', 0, 0 FROM n";
+    conn.execute(sql, []).unwrap();
+    let (reply, mut pruned) = oneshot::channel();
+    let prune = Op::Prune { before: 1_000, done: 0, reply: Some(reply) };
+    writer.work(&mut vec![prune, settle(damaged, 1_000)]);
+    pruned.try_recv().unwrap().unwrap_err();
+    let left = conn.query_row("SELECT count(*) FROM call", [], |row| row.get::<_, i64>(0));
+    assert_eq!(left, Ok(5_001));
 }
 
 #[test]
