@@ -6,8 +6,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use driftlock::{
-    Call, Clock, Error, Input, Labels, ManualClock, MonthlyBudget, OnOutage, Operation, Permit,
-    Policy, PolicyBuilder, Provider, Retry, Scope, SpendError, Unit, Usage, Usd, Window, Zone,
+    Budget, Call, Clock, CostVelocity, Error, Input, Labels, ManualClock, MonthlyBudget, OnOutage,
+    Operation, Permit, Policy, PolicyBuilder, Provider, Retry, Scope, SpendError, Unit, Usage, Usd,
+    Window, Zone,
     store::{Adjustment, CounterKey, Reading, SqliteStore, Store},
 };
 use rusqlite::Connection;
@@ -234,6 +235,23 @@ async fn a_spent_budget_refuses_without_asking_the_file() {
 }
 
 #[tokio::test]
+async fn a_spent_budget_refuses_from_memory_also_when_its_mark_was_deleted() {
+    let world = World::new();
+    let store = SqliteStore::builder(world.path()).timeout(Duration::ZERO).open().unwrap();
+    let policy =
+        world.builder(&store).rule(MonthlyBudget::new(Usd::cents(15)).per_user()).build().unwrap();
+    spend(&policy, "ann").await.unwrap();
+    store.reset(&user_month(), "ann", "a mistake", world.clock.now()).await.unwrap();
+    spend(&policy, "ann").await.unwrap();
+    std::fs::remove_file(world.directory.path().join("driftlock.db-epoch")).unwrap();
+    spend(&policy, "ann").await.unwrap_err();
+    store.flush().await.unwrap();
+    let other = world.look();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(spend(&policy, "ann").await, Err(Error::Denied(_))));
+}
+
+#[tokio::test]
 async fn newcomers_are_refused_from_memory_when_the_workspace_is_spent() {
     let world = World::new();
     let store = SqliteStore::builder(world.path()).timeout(Duration::ZERO).open().unwrap();
@@ -365,6 +383,30 @@ async fn pruning_forgets_calls_and_not_what_they_cost() {
 }
 
 #[tokio::test]
+async fn what_is_carried_is_forgotten_when_its_period_has_ended() {
+    let world = World::new();
+    let store = world.store();
+    let policy = world
+        .builder(&store)
+        .rule(Budget::lifetime(Usd::dollars(1)))
+        .rule(MonthlyBudget::new(Usd::dollars(1)))
+        .rule(CostVelocity::new(Usd::dollars(1), Duration::from_secs(86_400)))
+        .build()
+        .unwrap();
+    let prune = async || store.prune(world.clock.now()).await.unwrap();
+    spend(&policy, "ann").await.unwrap();
+    policy.drain().await.unwrap();
+    world.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(prune().await, 1);
+    // The month of the workspace and of the user, and all time. What slides is not checked.
+    assert_eq!(world.count("SELECT count(*) FROM carried"), 3);
+    world.clock.set("2026-12-01T00:00:00Z".parse().unwrap());
+    drop(admit(&policy, "ann").await.unwrap());
+    assert_eq!(prune().await, 0);
+    assert_eq!(world.count("SELECT count(*) FROM carried"), 1);
+}
+
+#[tokio::test]
 async fn old_calls_are_deleted_when_their_time_has_come() {
     let world = World::new();
     let day = Duration::from_secs(86_400);
@@ -478,11 +520,19 @@ async fn what_is_sent_during_an_outage_is_in_the_ledger_and_in_no_counter() {
     spend(&policy, "ann").await.unwrap();
     spend(&policy, "ann").await.unwrap();
     assert!(matches!(spend(&policy, "ann").await, Err(Error::Store(_))));
+    let is_back = async || {
+        while store.flush().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    other.execute_batch("ROLLBACK").unwrap();
+    is_back().await;
+    // The next outage does not write them down once more.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.flush().await.unwrap_err();
     other.execute_batch("ROLLBACK").unwrap();
     drop(other);
-    while store.flush().await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    is_back().await;
     assert_eq!(policy.stats().unmetered, 2);
     let unmetered = "SELECT count(*) FROM call WHERE outcome = 'unmetered' AND estimate > 0";
     assert_eq!(world.count(unmetered), 2);
