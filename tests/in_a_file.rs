@@ -121,6 +121,21 @@ fn a_raise_elsewhere_lets_calls_pass_and_ends() {
     assert!(admits(&here, &ask(until)).is_err());
 }
 
+#[test]
+fn a_refusal_from_memory_does_not_tell_of_a_raise_that_has_ended() {
+    let directory = directory();
+    let store = open(&directory.path().join("driftlock.db"));
+    spend(&store, &users(), "ada", 200);
+    let (counter, value, now) = (store.counter(&users()), "ada", november());
+    let until = now + SECOND / 2;
+    let raise = Raise { counter, value, by: 10, until: at(until), reason: "a test", at: at(now) };
+    wait(store.raise(raise)).unwrap();
+    let raised = |now| {
+        admits(&store, &Ask { counter, value, amount: 1, limit: 100, now }).unwrap_err().raised
+    };
+    assert_eq!([now, until - 1, until].map(raised), [10, 10, 0]);
+}
+
 // ---- the thread
 
 /// Wakes by doing something.
@@ -159,7 +174,8 @@ fn a_waker_that_panics_costs_nobody_else_anything() {
 fn the_last_handle_may_go_away_in_the_stores_own_thread() {
     let directory = directory();
     let file = directory.path().join("driftlock.db");
-    let store = open(&file);
+    // So that there is something left to do when it has gone: old calls are looked for.
+    let store = SqliteStore::builder(&file).retention(Duration::from_secs(1)).open().unwrap();
     let counter = store.counter(&users());
     let ask = Ask { counter, value: "ada", amount: 50, limit: 100, now: november() };
     let call = admits(&store, &ask).unwrap();
@@ -184,7 +200,7 @@ fn the_last_handle_may_go_away_in_the_stores_own_thread() {
             }
         }
         let settles = Settles(store, call);
-        settles.0.flush().await.unwrap();
+        settles.0.read(counter, "ada", at(november() + 120 * MINUTE)).await.unwrap();
     });
     assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     *task.lock().unwrap() = Some(future);
@@ -449,6 +465,19 @@ fn policies_of_two_workspaces_and_handles_of_one_file_do_not_disturb_each_other(
     first.release(here, at(november()));
     assert_eq!(read(&first, &app, "", november()), (5, 0));
     assert_eq!(read(&second, &other, "", november()), (0, 70));
+}
+
+#[test]
+fn what_time_it_is_elsewhere_is_known_here() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    let (counter, now) = (here.counter(&users()), november());
+    admits(&here, &Ask { counter, value: "ada", amount: 10, limit: 100, now }).unwrap();
+    assert_eq!(here.in_flight(at(now)), 1);
+    assert_eq!(read(&elsewhere, &users(), "ada", now + 15 * MINUTE), (10, 0));
+    wait(here.flush()).unwrap();
+    assert_eq!(here.in_flight(at(now)), 0);
 }
 
 // ---- odd content
