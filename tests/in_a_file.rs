@@ -79,6 +79,24 @@ fn a_reset_is_seen_at_once_also_after_one_elsewhere() {
 }
 
 #[test]
+fn what_each_of_two_takes_back_is_seen_by_the_other_also_by_its_second_caller() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (one, other) = (open(&file), open(&file));
+    for turn in 0..4 {
+        let (gives, asks) = if turn % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        let users = ["ada", "bo"].map(|user| format!("{user}-{turn}"));
+        for user in &users {
+            spend(gives, &self::users(), user, 100);
+            is_out_of_room(asks, user);
+        }
+        reset(gives, &users[1]);
+        is_out_of_room(asks, &users[0]);
+        assert!(has_room(asks, &users[1]), "{turn}");
+    }
+}
+
+#[test]
 fn a_reset_elsewhere_is_seen_although_the_clock_was_set_back() {
     let directory = directory();
     let file = directory.path().join("driftlock.db");
@@ -478,6 +496,17 @@ fn what_time_it_is_elsewhere_is_known_here() {
     assert_eq!(read(&elsewhere, &users(), "ada", now + 15 * MINUTE), (10, 0));
     wait(here.flush()).unwrap();
     assert_eq!(here.in_flight(at(now)), 0);
+}
+
+#[test]
+fn a_call_made_elsewhere_expires_here() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    let (counter, now) = (elsewhere.counter(&users()), november());
+    assert_eq!(read(&here, &users(), "ada", now), (0, 0));
+    admits(&elsewhere, &Ask { counter, value: "ada", amount: 10, limit: 100, now }).unwrap();
+    assert_eq!(read(&here, &users(), "ada", now + 15 * MINUTE), (10, 0));
 }
 
 // ---- odd content
