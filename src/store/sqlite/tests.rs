@@ -99,6 +99,13 @@ fn a_reservation_nobody_waits_for_is_given_back() {
     assert_eq!(reservation.tag, shared.identity);
 }
 
+/// The number of a call that was admitted.
+fn book(writer: &mut Writer, counter: CounterId, cost: u64) -> u64 {
+    let (op, mut answer) = ask(counter, cost, 100);
+    writer.work(&mut vec![op]);
+    answer.try_recv().unwrap().unwrap().claim().unwrap().key
+}
+
 /// Makes a call one of which nobody can tell what it booked; whoever ends it ends the transaction.
 fn damage(conn: &Connection, id: u64) {
     let sql = "UPDATE call SET charges = x'FF', deadline = NULL WHERE id = ?1";
@@ -113,11 +120,7 @@ fn settle(id: u64, at: u64) -> Op {
 fn what_was_in_a_transaction_that_failed_is_done_again_in_its_order_and_before_what_is_new() {
     let (mut writer, shared, directory) = writer();
     let counter = user_month(&shared);
-    let [long, other, damaged] = [10, 10, 10].map(|cost| {
-        let (op, mut answer) = ask(counter, cost, 100);
-        writer.work(&mut vec![op]);
-        answer.try_recv().unwrap().unwrap().claim().unwrap().key
-    });
+    let [long, other, damaged] = [10, 10, 10].map(|cost| book(&mut writer, counter, cost));
     let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
     damage(&conn, damaged);
     // Its deadline is at 2,000.
@@ -130,11 +133,27 @@ fn what_was_in_a_transaction_that_failed_is_done_again_in_its_order_and_before_w
 }
 
 #[test]
+fn a_transaction_that_failed_leaves_nothing_behind() {
+    let (mut writer, shared, directory) = writer();
+    let month = user_month(&shared);
+    let [call, damaged] = [10, 10].map(|cost| book(&mut writer, month, cost));
+    let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
+    damage(&conn, damaged);
+    let (workspace, label, window) = ("app".into(), None, Window::day(Zone::UTC));
+    let day = shared.registry.number(&CounterKey { workspace, label, unit: Unit::Cost, window });
+    writer.work(&mut vec![Op::Know(day), settle(call, 1_000), settle(damaged, 1_000)]);
+    let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(number("SELECT count(*) FROM counter"), 1);
+    writer.work(&mut Vec::new());
+    assert_eq!(number("SELECT count(*) FROM counter"), 2);
+    assert_eq!(number("SELECT sum(used) FROM amount"), 11);
+    assert_eq!(number("SELECT sum(calls) FROM daily"), 1);
+}
+
+#[test]
 fn who_waits_for_pruning_is_told_at_once_that_it_did_not_happen() {
     let (mut writer, shared, directory) = writer();
-    let (op, mut answer) = ask(user_month(&shared), 10, 100);
-    writer.work(&mut vec![op]);
-    let damaged = answer.try_recv().unwrap().unwrap().claim().unwrap().key;
+    let damaged = book(&mut writer, user_month(&shared), 10);
     let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
     damage(&conn, damaged);
     // More than is deleted in one transaction.
