@@ -115,6 +115,22 @@ fn a_reset_elsewhere_is_seen_although_the_clock_was_set_back() {
 }
 
 #[test]
+fn a_reset_elsewhere_is_seen_although_its_mark_is_lost() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    spend(&here, &users(), "ada", 100);
+    is_out_of_room(&here, "ada");
+    reset(&elsewhere, "ada");
+    fs::remove_file(beside(&file, "-epoch")).unwrap();
+    let sees = |_| {
+        thread::sleep(Duration::from_millis(1));
+        has_room(&here, "ada")
+    };
+    assert!((0..2_000).any(sees), "two seconds later it is not seen");
+}
+
+#[test]
 fn a_raise_elsewhere_lets_calls_pass_and_ends() {
     let directory = directory();
     let file = directory.path().join("driftlock.db");
@@ -152,6 +168,25 @@ fn a_refusal_from_memory_does_not_tell_of_a_raise_that_has_ended() {
         admits(&store, &Ask { counter, value, amount: 1, limit: 100, now }).unwrap_err().raised
     };
     assert_eq!([now, until - 1, until].map(raised), [10, 10, 0]);
+}
+
+#[test]
+fn what_is_reserved_elsewhere_is_no_reason_to_refuse_from_memory() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    let ask = |store: &SqliteStore, amount| {
+        let counter = store.counter(&users());
+        admits(store, &Ask { counter, value: "ada", amount, limit: 100, now: november() })
+    };
+    spend(&here, &users(), "ada", 50);
+    assert_eq!(ask(&here, 60).unwrap_err().used, 50); // so that she is remembered
+    let theirs = ask(&elsewhere, 45).unwrap();
+    ask(&here, 1).unwrap();
+    assert_eq!(ask(&here, 10).unwrap_err().reserved, 46);
+    elsewhere.settle(theirs, Usd::ZERO, at(november()));
+    wait(elsewhere.flush()).unwrap();
+    assert!(ask(&here, 10).is_ok());
 }
 
 // ---- the thread
@@ -346,11 +381,13 @@ fn backup(file: &Path) -> PathBuf {
     copy
 }
 
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", file.display()))
+}
+
 fn delete(file: &Path) {
     for ending in ["", "-wal", "-shm"] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(ending);
-        fs::remove_file(name).unwrap();
+        fs::remove_file(beside(file, ending)).unwrap();
     }
 }
 
