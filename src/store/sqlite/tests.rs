@@ -23,6 +23,8 @@ use crate::{
     window::{Window, Zone},
 };
 
+const MOST_CACHED: usize = 100;
+
 fn writer() -> (Writer, Arc<Shared>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let options = Options {
@@ -34,7 +36,7 @@ fn writer() -> (Writer, Arc<Shared>, tempfile::TempDir) {
     };
     let file = File::open(&options).unwrap();
     let shared = Arc::new(Shared::new(file.identity, &[]));
-    let front = Arc::new(Front::new(100, Mark::beside(&options.path)));
+    let front = Arc::new(Front::new(MOST_CACHED as u64, Mark::beside(&options.path)));
     (Writer::new(Arc::clone(&shared), front, options, file), shared, directory)
 }
 
@@ -77,6 +79,33 @@ fn however_many_callers_wait_a_scope_is_read_once() {
     }
     assert_eq!(writer.state.scopes.reads, 1);
     drop(booked);
+}
+
+#[test]
+fn what_is_at_hand_has_a_bound() {
+    let (mut writer, shared, _directory) = writer();
+    let counter = user_month(&shared);
+    book(&mut writer, counter, 90);
+    // Of those that are refused, the front keeps as many as it was told.
+    let refused = |user: usize| {
+        let (op, answer) = ask(counter, 101, 100);
+        let Op::Reserve(mut hold, reply) = op else { unreachable!() };
+        hold.values[0] = format!("user-{user}").into();
+        (Op::Reserve(hold, reply), answer)
+    };
+    for user in 0..300 {
+        writer.work(&mut vec![refused(user).0]);
+        assert!(writer.front.kept_for() <= MOST_CACHED);
+    }
+    let read = |user: usize| {
+        let (value, reply) = (format!("user-{user}").into(), oneshot::channel().0);
+        Op::Read { counter, value, at: 1_000, reply }
+    };
+    writer.work(&mut (0..40_000).map(read).collect());
+    assert_eq!(writer.state.scopes.reads, 0);
+    let (op, _answer) = ask(counter, 1, 100);
+    writer.work(&mut vec![op]);
+    assert_eq!(writer.state.scopes.reads, 1);
 }
 
 #[test]
