@@ -2,8 +2,11 @@
 
 mod spent;
 
+use std::time::Duration;
+
 use driftlock::{
-    Scope, Timestamp, Unit, Usd, Window, Zone,
+    Call, Clock, ManualClock, Operation, Policy, Provider, Scope, Timestamp, Unit, Usd, Window,
+    Zone,
     report::{Changed, ChangedBy, Day, Filter, Format, Key, Report, ReportError, Span},
     store::{Adjustment, Raise, SqliteStore, Store},
 };
@@ -449,12 +452,42 @@ fn what_was_adjusted_and_pruned_still_adds_up() {
     let check = report.check().unwrap();
     assert!(check.is_sound(), "{check:?}");
     assert_eq!((check.calls, check.counters), (16, 7));
-    // The days from the second of those that are left on.
-    assert_eq!(check.days, 2 * 4 + 3);
+    // All days that are left.
+    assert_eq!(check.days, 3 * 4 + 3);
     assert_eq!(report.totals(Span::all()).unwrap().spent.calls, 19);
     let ann = report.budget(&key).unwrap();
     assert_eq!(ann.settled, driftlock::Amount::Cost(Usd::ZERO));
     assert_eq!(ann.reserved, driftlock::Amount::Cost(report.recent(1).unwrap()[0].estimate));
+}
+
+#[test]
+fn a_call_that_was_open_when_others_were_pruned_does_not_hide_that_they_were() {
+    let scratch = Scratch::new();
+    let path = scratch.file("driftlock.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let clock = ManualClock::at("2200-03-10T12:00:00Z".parse().unwrap());
+    let policy = Policy::builder().store(store.clone()).clock(clock.clone()).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let admit = async || {
+            let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+            let mut permit = policy.admit(&mut call).await.unwrap();
+            permit.sent();
+            permit
+        };
+        let open = admit().await;
+        admit().await.settle_estimate();
+        clock.advance(Duration::from_secs(2 * 86_400));
+        assert_eq!(store.prune(clock.now()).await.unwrap(), 1);
+        admit().await.settle_estimate();
+        open.settle_estimate();
+        policy.drain().await.unwrap();
+    });
+    let report = Report::open(&path).unwrap();
+    let check = report.check().unwrap();
+    assert!(check.is_sound(), "{check:?}");
+    assert_eq!((check.calls, check.pruned), (2, 1));
+    assert_eq!(check.complete_from.unwrap().to_string(), "2200-03-11");
 }
 
 #[test]
