@@ -256,6 +256,32 @@ fn what_is_handed_over_while_the_file_is_locked_is_written_although_the_last_han
 }
 
 #[test]
+fn when_a_locked_file_is_back_what_waited_is_written_unasked_and_others_are_waited_for_again() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let timeout = Duration::from_millis(500);
+    let store = SqliteStore::builder(&file).timeout(timeout).open().unwrap();
+    let counter = store.counter(&users());
+    let ask = Ask { counter, value: "ada", amount: 10, limit: 100, now: november() };
+    let call = admits(&store, &ask).unwrap();
+    let other = Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.settle(call, Usd::nanos(3), at(november()));
+    assert!(wait(store.flush()).is_err());
+    other.execute_batch("COMMIT").unwrap();
+    let open = "SELECT count(*) FROM call WHERE outcome = 'open'";
+    soon(|| other.query_row(open, [], |row| row.get::<_, i64>(0)) == Ok(0));
+
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let release = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        other.execute_batch("COMMIT").unwrap();
+    });
+    assert!(reserve(&store, &ask).is_ok());
+    release.join().unwrap();
+}
+
+#[test]
 fn a_file_that_others_hold_cannot_be_opened_and_that_is_known_in_time() {
     let directory = directory();
     let file = directory.path().join("driftlock.db");
