@@ -171,6 +171,18 @@ fn a_refusal_from_memory_does_not_tell_of_a_raise_that_has_ended() {
 }
 
 #[test]
+fn a_refusal_from_memory_does_not_call_reserved_what_has_expired() {
+    let directory = directory();
+    let store = open(&directory.path().join("driftlock.db"));
+    spend(&store, &users(), "ada", 60);
+    let (counter, deadline) = (store.counter(&users()), november() + 15 * MINUTE);
+    let ask = |amount, now| Ask { counter, value: "ada", amount, limit: 100, now };
+    admits(&store, &ask(40, november())).unwrap();
+    let reserved = |now| admits(&store, &ask(50, now)).unwrap_err().reserved;
+    assert_eq!([deadline - SECOND / 2, deadline - 1, deadline].map(reserved), [40, 40, 0]);
+}
+
+#[test]
 fn what_is_reserved_elsewhere_is_no_reason_to_refuse_from_memory() {
     let directory = directory();
     let file = directory.path().join("driftlock.db");
