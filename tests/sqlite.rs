@@ -500,6 +500,8 @@ async fn a_file_knows_what_is_counted_before_the_first_call() {
     let typo = CounterKey { workspace: "defualt".into(), ..user_month() };
     let error = store.reset(&typo, "ann", "a mistake", at).await.unwrap_err();
     assert_eq!(error.to_string(), "nothing counts that");
+    store.reset(&user_month(), "nobody", "a mistake", at).await.unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM scope WHERE value = 'nobody'"), 0);
     let week = Window::week(Zone::UTC);
     let raised = policy.raise_limit(&Scope::Workspace, week, ten_cents(), at, "a demo").await;
     assert!(matches!(raised, Err(SpendError::NotCounted { .. })));
@@ -552,6 +554,10 @@ async fn the_limit_that_refuses_is_kept_as_well() {
     spend(&build(15), "ann").await.unwrap_err();
     store.flush().await.unwrap();
     let cap = "SELECT cap FROM amount JOIN scope ON scope.id = scope WHERE value = ''";
+    assert_eq!(world.count(cap), Usd::cents(15).as_nanos() as i64);
+    // Until another does: a call without one says nothing about it.
+    spend(&world.builder(&store).build().unwrap(), "ann").await.unwrap();
+    store.flush().await.unwrap();
     assert_eq!(world.count(cap), Usd::cents(15).as_nanos() as i64);
 }
 
