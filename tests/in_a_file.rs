@@ -433,6 +433,21 @@ fn a_backup_that_is_put_back_does_not_mistake_old_calls_for_new_ones() {
 }
 
 #[test]
+fn a_backup_that_takes_the_place_of_the_file_is_what_counts_from_then_on() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let store = open(&file);
+    spend(&store, &users(), "ada", 40);
+    let copy = backup(&file);
+    spend(&store, &users(), "ada", 60);
+    is_out_of_room(&store, "ada");
+    delete(&file);
+    fs::rename(copy, &file).unwrap();
+    assert_eq!(read(&store, &users(), "ada", november()), (40, 0));
+    assert!(has_room(&store, "ada"));
+}
+
+#[test]
 fn part_that_moves_to_another_directory() {
     let Some((directory, _)) = child::told() else { return };
     let (here, there) = (directory.join("here"), directory.join("there"));
