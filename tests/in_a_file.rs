@@ -79,6 +79,24 @@ fn a_reset_is_seen_at_once_also_after_one_elsewhere() {
 }
 
 #[test]
+fn what_each_of_two_takes_back_is_seen_by_the_other_also_by_its_second_caller() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (one, other) = (open(&file), open(&file));
+    for turn in 0..4 {
+        let (gives, asks) = if turn % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        let users = ["ada", "bo"].map(|user| format!("{user}-{turn}"));
+        for user in &users {
+            spend(gives, &self::users(), user, 100);
+            is_out_of_room(asks, user);
+        }
+        reset(gives, &users[1]);
+        is_out_of_room(asks, &users[0]);
+        assert!(has_room(asks, &users[1]), "{turn}");
+    }
+}
+
+#[test]
 fn a_reset_elsewhere_is_seen_although_the_clock_was_set_back() {
     let directory = directory();
     let file = directory.path().join("driftlock.db");
@@ -92,6 +110,22 @@ fn a_reset_elsewhere_is_seen_although_the_clock_was_set_back() {
     let sees = |_| {
         thread::sleep(Duration::from_millis(1));
         admits(&here, &ask).is_ok()
+    };
+    assert!((0..2_000).any(sees), "two seconds later it is not seen");
+}
+
+#[test]
+fn a_reset_elsewhere_is_seen_although_its_mark_is_lost() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    spend(&here, &users(), "ada", 100);
+    is_out_of_room(&here, "ada");
+    reset(&elsewhere, "ada");
+    fs::remove_file(beside(&file, "-epoch")).unwrap();
+    let sees = |_| {
+        thread::sleep(Duration::from_millis(1));
+        has_room(&here, "ada")
     };
     assert!((0..2_000).any(sees), "two seconds later it is not seen");
 }
@@ -119,6 +153,52 @@ fn a_raise_elsewhere_lets_calls_pass_and_ends() {
     let refusal = admits(&here, &ask(now)).unwrap_err();
     assert_eq!((refusal.used, refusal.reserved, refusal.raised), (108, 8, 10));
     assert!(admits(&here, &ask(until)).is_err());
+}
+
+#[test]
+fn a_refusal_from_memory_does_not_tell_of_a_raise_that_has_ended() {
+    let directory = directory();
+    let store = open(&directory.path().join("driftlock.db"));
+    spend(&store, &users(), "ada", 200);
+    let (counter, value, now) = (store.counter(&users()), "ada", november());
+    let until = now + SECOND / 2;
+    let raise = Raise { counter, value, by: 10, until: at(until), reason: "a test", at: at(now) };
+    wait(store.raise(raise)).unwrap();
+    let raised = |now| {
+        admits(&store, &Ask { counter, value, amount: 1, limit: 100, now }).unwrap_err().raised
+    };
+    assert_eq!([now, until - 1, until].map(raised), [10, 10, 0]);
+}
+
+#[test]
+fn a_refusal_from_memory_does_not_call_reserved_what_has_expired() {
+    let directory = directory();
+    let store = open(&directory.path().join("driftlock.db"));
+    spend(&store, &users(), "ada", 60);
+    let (counter, deadline) = (store.counter(&users()), november() + 15 * MINUTE);
+    let ask = |amount, now| Ask { counter, value: "ada", amount, limit: 100, now };
+    admits(&store, &ask(40, november())).unwrap();
+    let reserved = |now| admits(&store, &ask(50, now)).unwrap_err().reserved;
+    assert_eq!([deadline - SECOND / 2, deadline - 1, deadline].map(reserved), [40, 40, 0]);
+}
+
+#[test]
+fn what_is_reserved_elsewhere_is_no_reason_to_refuse_from_memory() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    let ask = |store: &SqliteStore, amount| {
+        let counter = store.counter(&users());
+        admits(store, &Ask { counter, value: "ada", amount, limit: 100, now: november() })
+    };
+    spend(&here, &users(), "ada", 50);
+    assert_eq!(ask(&here, 60).unwrap_err().used, 50); // so that she is remembered
+    let theirs = ask(&elsewhere, 45).unwrap();
+    ask(&here, 1).unwrap();
+    assert_eq!(ask(&here, 10).unwrap_err().reserved, 46);
+    elsewhere.settle(theirs, Usd::ZERO, at(november()));
+    wait(elsewhere.flush()).unwrap();
+    assert!(ask(&here, 10).is_ok());
 }
 
 // ---- the thread
@@ -159,7 +239,8 @@ fn a_waker_that_panics_costs_nobody_else_anything() {
 fn the_last_handle_may_go_away_in_the_stores_own_thread() {
     let directory = directory();
     let file = directory.path().join("driftlock.db");
-    let store = open(&file);
+    // So that there is something left to do when it has gone: old calls are looked for.
+    let store = SqliteStore::builder(&file).retention(Duration::from_secs(1)).open().unwrap();
     let counter = store.counter(&users());
     let ask = Ask { counter, value: "ada", amount: 50, limit: 100, now: november() };
     let call = admits(&store, &ask).unwrap();
@@ -184,7 +265,7 @@ fn the_last_handle_may_go_away_in_the_stores_own_thread() {
             }
         }
         let settles = Settles(store, call);
-        settles.0.flush().await.unwrap();
+        settles.0.read(counter, "ada", at(november() + 120 * MINUTE)).await.unwrap();
     });
     assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     *task.lock().unwrap() = Some(future);
@@ -312,11 +393,13 @@ fn backup(file: &Path) -> PathBuf {
     copy
 }
 
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", file.display()))
+}
+
 fn delete(file: &Path) {
     for ending in ["", "-wal", "-shm"] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(ending);
-        fs::remove_file(name).unwrap();
+        fs::remove_file(beside(file, ending)).unwrap();
     }
 }
 
@@ -347,6 +430,21 @@ fn a_backup_that_is_put_back_does_not_mistake_old_calls_for_new_ones() {
     assert_eq!(read(&store, &users(), "ada", november()), (49, 0));
     drop(store);
     assert_eq!(read(&open(&file), &users(), "ada", november()), (49, 0));
+}
+
+#[test]
+fn a_backup_that_takes_the_place_of_the_file_is_what_counts_from_then_on() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let store = open(&file);
+    spend(&store, &users(), "ada", 40);
+    let copy = backup(&file);
+    spend(&store, &users(), "ada", 60);
+    is_out_of_room(&store, "ada");
+    delete(&file);
+    fs::rename(copy, &file).unwrap();
+    assert_eq!(read(&store, &users(), "ada", november()), (40, 0));
+    assert!(has_room(&store, "ada"));
 }
 
 #[test]
@@ -449,6 +547,30 @@ fn policies_of_two_workspaces_and_handles_of_one_file_do_not_disturb_each_other(
     first.release(here, at(november()));
     assert_eq!(read(&first, &app, "", november()), (5, 0));
     assert_eq!(read(&second, &other, "", november()), (0, 70));
+}
+
+#[test]
+fn what_time_it_is_elsewhere_is_known_here() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    let (counter, now) = (here.counter(&users()), november());
+    admits(&here, &Ask { counter, value: "ada", amount: 10, limit: 100, now }).unwrap();
+    assert_eq!(here.in_flight(at(now)), 1);
+    assert_eq!(read(&elsewhere, &users(), "ada", now + 15 * MINUTE), (10, 0));
+    wait(here.flush()).unwrap();
+    assert_eq!(here.in_flight(at(now)), 0);
+}
+
+#[test]
+fn a_call_made_elsewhere_expires_here() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let (here, elsewhere) = (open(&file), open(&file));
+    let (counter, now) = (elsewhere.counter(&users()), november());
+    assert_eq!(read(&here, &users(), "ada", now), (0, 0));
+    admits(&elsewhere, &Ask { counter, value: "ada", amount: 10, limit: 100, now }).unwrap();
+    assert_eq!(read(&here, &users(), "ada", now + 15 * MINUTE), (10, 0));
 }
 
 // ---- odd content

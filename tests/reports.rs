@@ -2,10 +2,13 @@
 
 mod spent;
 
+use std::time::Duration;
+
 use driftlock::{
-    Scope, Timestamp, Unit, Usd, Window, Zone,
+    Call, Clock, ManualClock, Operation, Permit, Policy, Provider, Scope, Timestamp, Unit, Usage,
+    Usd, Window, Zone,
     report::{Changed, ChangedBy, Day, Filter, Format, Key, Report, ReportError, Span},
-    store::{Adjustment, Raise, SqliteStore, Store},
+    store::{Adjustment, CounterKey, Raise, SqliteStore, Store},
 };
 use spent::{NOW, Scratch, edit, filled};
 
@@ -449,12 +452,65 @@ fn what_was_adjusted_and_pruned_still_adds_up() {
     let check = report.check().unwrap();
     assert!(check.is_sound(), "{check:?}");
     assert_eq!((check.calls, check.counters), (16, 7));
-    // The days from the second of those that are left on.
-    assert_eq!(check.days, 2 * 4 + 3);
+    // All days that are left.
+    assert_eq!(check.days, 3 * 4 + 3);
     assert_eq!(report.totals(Span::all()).unwrap().spent.calls, 19);
     let ann = report.budget(&key).unwrap();
     assert_eq!(ann.settled, driftlock::Amount::Cost(Usd::ZERO));
     assert_eq!(ann.reserved, driftlock::Amount::Cost(report.recent(1).unwrap()[0].estimate));
+}
+
+async fn admit(policy: &Policy) -> Permit {
+    let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+    let mut permit = policy.admit(&mut call).await.unwrap();
+    permit.sent();
+    permit
+}
+
+#[test]
+fn a_call_that_was_open_when_others_were_pruned_does_not_hide_that_they_were() {
+    let scratch = Scratch::new();
+    let path = scratch.file("driftlock.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let clock = ManualClock::at("2200-03-10T12:00:00Z".parse().unwrap());
+    let policy = Policy::builder().store(store.clone()).clock(clock.clone()).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let open = admit(&policy).await;
+        admit(&policy).await.settle_estimate();
+        clock.advance(Duration::from_secs(2 * 86_400));
+        assert_eq!(store.prune(clock.now()).await.unwrap(), 1);
+        admit(&policy).await.settle_estimate();
+        open.settle_estimate();
+        policy.drain().await.unwrap();
+    });
+    let check = Report::open(&path).unwrap().check().unwrap();
+    assert!(check.is_sound(), "{check:?}");
+    assert_eq!((check.calls, check.pruned), (2, 1));
+    assert_eq!(check.complete_from.unwrap().to_string(), "2200-03-11");
+}
+
+#[test]
+fn what_calls_give_back_after_a_reset_still_adds_up() {
+    let scratch = Scratch::new();
+    let path = scratch.file("driftlock.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let clock = ManualClock::at("2200-03-10T12:00:00Z".parse().unwrap());
+    let policy = Policy::builder().store(store.clone()).clock(clock.clone()).build().unwrap();
+    let (workspace, window) = ("default".into(), Window::month(Zone::UTC));
+    let month = CounterKey { workspace, label: None, unit: Unit::Cost, window };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for ends in [|permit: Permit| permit.settle(&Usage::tokens(1, 1)), Permit::release] {
+        runtime.block_on(async {
+            let late = admit(&policy).await;
+            clock.advance(Duration::from_secs(16 * 60));
+            store.reset(&month, "", "test", clock.now()).await.unwrap();
+            ends(late);
+            policy.drain().await.unwrap();
+        });
+        let check = Report::open(&path).unwrap().check().unwrap();
+        assert!(check.is_sound(), "{check:?}");
+    }
 }
 
 #[test]

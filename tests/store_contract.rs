@@ -441,6 +441,22 @@ fn a_senseless_hold_is_an_error<S: Store>(make: fn() -> S) {
     assert_eq!(read(&store, counter, now), (0, 0));
 }
 
+/// Two values may be the same: what both are charged has to fit.
+fn one_value_given_twice_is_charged_twice<S: Store>(make: fn() -> S) {
+    let (store, now) = (make(), november());
+    let counter = counter(&store, Some("user"), Unit::Cost, Window::month(Zone::UTC));
+    let charges = [0, 1].map(|value| Charge { counter, value });
+    let fits = |limit| {
+        let limits = [0, 1].map(|charge| Limit { charge, ask: 10, limit });
+        let (at, deadline) = (at(now), at(now + MINUTE));
+        let (values, cost) = (&["ada", "ada"], Usd::nanos(10));
+        let hold =
+            Hold { values, charges: &charges, cost, limits: &limits, at, deadline, call: None };
+        wait(store.reserve(hold)).is_ok()
+    };
+    assert_eq!([19, 20, 39, 40].map(fits), [false, true, false, true]);
+}
+
 /// Threads that race for room never get more than there is.
 fn racing_calls_never_exceed_a_limit<S: Store>(make: fn() -> S) {
     let (store, now) = (make(), november());
@@ -490,6 +506,7 @@ macro_rules! every_clause {
             an_overflow_denies,
             counters_are_known_by_what_they_mean,
             a_senseless_hold_is_an_error,
+            one_value_given_twice_is_charged_twice,
             racing_calls_never_exceed_a_limit,
         );
     };

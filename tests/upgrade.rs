@@ -10,6 +10,7 @@ use std::{fs, path::Path, time::Duration};
 
 use driftlock::{
     Timestamp, Unit, Usd, Window, Zone,
+    report::Report,
     store::{CounterKey, OpenError, Raise, Reservation, ReserveError, SqliteStore, Store},
 };
 use on_disk::{Ask, MINUTE, at, directory, november, open, reserve, spend, users, wait};
@@ -119,6 +120,19 @@ fn a_file_of_the_first_version_is_brought_to_this_one_with_all_that_is_in_it() {
     conn.pragma_update(None, "user_version", version + 1).unwrap();
     let error = SqliteStore::open(&file).unwrap_err();
     assert!(matches!(error, OpenError::Newer { .. }), "{error:?}");
+}
+
+#[test]
+fn what_was_pruned_before_that_was_written_down_is_known() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1.db"), &file).unwrap();
+    let conn = Connection::open(&file).unwrap();
+    conn.execute("DELETE FROM call WHERE id BETWEEN 1 AND 20 AND outcome <> 'open'", []).unwrap();
+    let deleted = conn.changes();
+    drop(conn);
+    drop(open(&file));
+    assert_eq!(Report::open(&file).unwrap().pruned().unwrap(), deleted);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What is no longer in the ledger.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::{Day, Report, ReportError};
 use crate::{clock::Timestamp, store::sqlite::words::from_sql};
 
-/// Calls that were deleted from the ledger, which starts at its front.
+/// Calls that were deleted from the ledger, as the store has written it down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pruned {
     /// How many.
@@ -16,23 +16,15 @@ pub(super) struct Pruned {
 
 impl Pruned {
     pub(super) fn of(db: &Connection) -> rusqlite::Result<Self> {
-        let sql = "SELECT id, at FROM call WHERE outcome <> 'open' ORDER BY id LIMIT 1";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1).map(from_sql)?));
-        let first: Option<(i64, u64)> = db.query_row(sql, [], read).optional()?;
-        let store = "SELECT last_call, now FROM store";
-        let (last, now) = db.query_row(store, [], read)?;
-        // Numbers are given out once, from 1 on, and every one was a row.
-        let before = first.map_or(last, |(id, _)| id.saturating_sub(1));
-        // Those in flight are never pruned.
-        let sql = "SELECT count(*) FROM call WHERE id <= ?1";
-        let open: i64 = db.query_row(sql, [before], |row| row.get(0))?;
-        let calls = from_sql(before).saturating_sub(from_sql(open));
+        let (calls, to): (i64, u64) =
+            db.query_row("SELECT pruned, pruned_to FROM store", [], read)?;
         let complete_from = match calls {
             0 => Day::default(),
-            // Of the day of the first that is left, earlier ones may be gone.
-            _ => Day::of(Timestamp::from_nanos(first.map_or(now, |(_, at)| at))).next(),
+            // Earlier ones of the last day may be left, but not all.
+            _ => Day::of(Timestamp::from_nanos(to)).next(),
         };
-        Ok(Self { calls, complete_from })
+        Ok(Self { calls: from_sql(calls), complete_from })
     }
 }
 

@@ -275,7 +275,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), OpenError> {
     }
     if found == 0 {
         let identity = RandomState::new().hash_one(path).cast_signed();
-        let sql = "INSERT INTO store VALUES (1, ?1, 0, 0, 0)";
+        let sql = "INSERT INTO store (id, identity, now, last_call, epoch) VALUES (1, ?1, 0, 0, 0)";
         transaction.execute(sql, [identity]).map_err(wrap)?;
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(wrap)?;
     }

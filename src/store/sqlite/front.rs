@@ -262,6 +262,13 @@ impl Front {
         *kept = Kept::default();
     }
 
+    /// For how many scopes something is kept.
+    #[cfg(test)]
+    pub(super) fn kept_for(&self) -> usize {
+        let kept = self.kept();
+        kept.present.len() + kept.absent.len()
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -29,7 +29,7 @@ impl State {
         // In the order of numbers, which is the order of time; open calls stay.
         let sql = "SELECT id, at, cost, charges, outcome FROM call \
                    WHERE outcome <> 'open' ORDER BY id LIMIT ?1";
-        let mut old = Vec::new();
+        let (mut old, mut last) = (Vec::new(), 0);
         let mut carried = Carried::default();
         {
             let mut statement = conn.prepare_cached(sql)?;
@@ -40,6 +40,7 @@ impl State {
                     break;
                 }
                 old.push(row.get::<_, i64>(0)?);
+                last = at;
                 let cost = from_sql(row.get(2)?);
                 let is_sent = row.get_ref(4)?.as_str().is_ok_and(|outcome| outcome != "not_sent");
                 let charges = row.get_ref(3)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
@@ -61,6 +62,11 @@ impl State {
         let mut statement = conn.prepare_cached("DELETE FROM call WHERE id = ?1")?;
         for id in &old {
             statement.execute([id])?;
+        }
+        if !old.is_empty() {
+            // For whoever adds the ledger up.
+            let sql = "UPDATE store SET pruned = pruned + ?1, pruned_to = max(pruned_to, ?2)";
+            conn.execute(sql, [old.len() as i64, to_sql(last)])?;
         }
         // Now there is room for it, also in a file that may not grow.
         carry(&carried, conn)?;

@@ -132,9 +132,7 @@ impl State {
         deadline: u64,
         conn: &Connection,
     ) -> Result<(), Fault> {
-        self.calls.extend(id, before_the_end(deadline), self.now(), conn)?;
-        self.note_change();
-        Ok(())
+        self.calls.extend(id, before_the_end(deadline), self.now(), conn)
     }
 
     /// Counts every call whose deadline is reached as settled at what it reserved.

@@ -96,12 +96,10 @@ impl State {
         Ok(())
     }
 
-    /// Forgets a transaction that did not happen.
+    /// Forgets a transaction that did not happen; the next one reads everything again.
     pub(super) fn roll_back(&mut self, conn: &Connection) {
         // Where there is none, or it was rolled back already, there is nothing to do.
         let _ = conn.execute_batch("ROLLBACK");
-        self.scopes.forget();
-        self.calls.forget();
         self.daily.forget();
         self.meanings.forget_rows();
         self.version = None;

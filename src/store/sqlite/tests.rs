@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rusqlite::Connection;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
@@ -13,13 +14,16 @@ use super::{
     op::{Op, OwnedHold},
     shared::Shared,
     unclaimed::Unclaimed,
+    words::to_sql,
     writer::Writer,
 };
 use crate::{
     claim::Unit,
-    store::contract::{Charge, CounterId, CounterKey, Limit, ReserveError},
+    store::contract::{Charge, CounterId, CounterKey, Limit, Reading, ReserveError},
     window::{Window, Zone},
 };
+
+const MOST_CACHED: usize = 100;
 
 fn writer() -> (Writer, Arc<Shared>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
@@ -32,7 +36,7 @@ fn writer() -> (Writer, Arc<Shared>, tempfile::TempDir) {
     };
     let file = File::open(&options).unwrap();
     let shared = Arc::new(Shared::new(file.identity, &[]));
-    let front = Arc::new(Front::new(100, Mark::beside(&options.path)));
+    let front = Arc::new(Front::new(MOST_CACHED as u64, Mark::beside(&options.path)));
     (Writer::new(Arc::clone(&shared), front, options, file), shared, directory)
 }
 
@@ -78,6 +82,33 @@ fn however_many_callers_wait_a_scope_is_read_once() {
 }
 
 #[test]
+fn what_is_at_hand_has_a_bound() {
+    let (mut writer, shared, _directory) = writer();
+    let counter = user_month(&shared);
+    book(&mut writer, counter, 90);
+    // Of those that are refused, the front keeps as many as it was told.
+    let refused = |user: usize| {
+        let (op, answer) = ask(counter, 101, 100);
+        let Op::Reserve(mut hold, reply) = op else { unreachable!() };
+        hold.values[0] = format!("user-{user}").into();
+        (Op::Reserve(hold, reply), answer)
+    };
+    for user in 0..300 {
+        writer.work(&mut vec![refused(user).0]);
+        assert!(writer.front.kept_for() <= MOST_CACHED);
+    }
+    let read = |user: usize| {
+        let (value, reply) = (format!("user-{user}").into(), oneshot::channel().0);
+        Op::Read { counter, value, at: 1_000, reply }
+    };
+    writer.work(&mut (0..40_000).map(read).collect());
+    assert_eq!(writer.state.scopes.reads, 0);
+    let (op, _answer) = ask(counter, 1, 100);
+    writer.work(&mut vec![op]);
+    assert_eq!(writer.state.scopes.reads, 1);
+}
+
+#[test]
 fn a_reservation_nobody_waits_for_is_given_back() {
     let (mut writer, shared, _directory) = writer();
     let counter = user_month(&shared);
@@ -95,6 +126,75 @@ fn a_reservation_nobody_waits_for_is_given_back() {
     let reservation = taken.claim().unwrap();
     assert_eq!((shared.in_flight(1_999), shared.in_flight(2_000)), (1, 0));
     assert_eq!(reservation.tag, shared.identity);
+}
+
+/// The number of a call that was admitted.
+fn book(writer: &mut Writer, counter: CounterId, cost: u64) -> u64 {
+    let (op, mut answer) = ask(counter, cost, 100);
+    writer.work(&mut vec![op]);
+    answer.try_recv().unwrap().unwrap().claim().unwrap().key
+}
+
+/// Makes a call one of which nobody can tell what it booked; whoever ends it ends the transaction.
+fn damage(conn: &Connection, id: u64) {
+    let sql = "UPDATE call SET charges = x'FF', deadline = NULL WHERE id = ?1";
+    conn.execute(sql, [to_sql(id)]).unwrap();
+}
+
+fn settle(id: u64, at: u64) -> Op {
+    Op::Settle { id, cost: 1, at, ended: None, _fall: None }
+}
+
+#[test]
+fn what_was_in_a_transaction_that_failed_is_done_again_in_its_order_and_before_what_is_new() {
+    let (mut writer, shared, directory) = writer();
+    let counter = user_month(&shared);
+    let [long, other, damaged] = [10, 10, 10].map(|cost| book(&mut writer, counter, cost));
+    let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
+    damage(&conn, damaged);
+    // Its deadline is at 2,000.
+    let extend = Op::Extend { id: long, deadline: 9_000 };
+    writer.work(&mut vec![extend, settle(damaged, 1_000), settle(other, 2_500)]);
+    let (reply, mut reading) = oneshot::channel();
+    writer.work(&mut vec![Op::Read { counter, value: "ann".into(), at: 2_600, reply }]);
+    let Reading { settled, reserved, .. } = reading.try_recv().unwrap().unwrap();
+    assert_eq!((settled, reserved), (1, 20));
+}
+
+#[test]
+fn a_transaction_that_failed_leaves_nothing_behind() {
+    let (mut writer, shared, directory) = writer();
+    let month = user_month(&shared);
+    let [call, damaged] = [10, 10].map(|cost| book(&mut writer, month, cost));
+    let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
+    damage(&conn, damaged);
+    let (workspace, label, window) = ("app".into(), None, Window::day(Zone::UTC));
+    let day = shared.registry.number(&CounterKey { workspace, label, unit: Unit::Cost, window });
+    writer.work(&mut vec![Op::Know(day), settle(call, 1_000), settle(damaged, 1_000)]);
+    let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(number("SELECT count(*) FROM counter"), 1);
+    writer.work(&mut Vec::new());
+    assert_eq!(number("SELECT count(*) FROM counter"), 2);
+    assert_eq!(number("SELECT sum(used) FROM amount"), 11);
+    assert_eq!(number("SELECT sum(calls) FROM daily"), 1);
+}
+
+#[test]
+fn who_waits_for_pruning_is_told_at_once_that_it_did_not_happen() {
+    let (mut writer, shared, directory) = writer();
+    let damaged = book(&mut writer, user_month(&shared), 10);
+    let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
+    damage(&conn, damaged);
+    // More than is deleted in one transaction.
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < 5010) \
+               INSERT INTO call (id, at, outcome, estimate, cost) SELECT i, 1, 'denied', 0, 0 FROM n";
+    conn.execute(sql, []).unwrap();
+    let (reply, mut pruned) = oneshot::channel();
+    let prune = Op::Prune { before: 1_000, done: 0, reply: Some(reply) };
+    writer.work(&mut vec![prune, settle(damaged, 1_000)]);
+    pruned.try_recv().unwrap().unwrap_err();
+    let left = conn.query_row("SELECT count(*) FROM call", [], |row| row.get::<_, i64>(0));
+    assert_eq!(left, Ok(5_001));
 }
 
 #[test]

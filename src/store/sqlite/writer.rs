@@ -42,7 +42,7 @@ const BETWEEN_TIDYING: u64 = 3_600_000_000_000;
 /// The thread, and all it needs.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    front: Arc<Front>,
+    pub(super) front: Arc<Front>,
     options: Options,
     file: File,
     pub(super) state: State,
