@@ -2,7 +2,9 @@
 //!
 //! `data/v1.db` was written by the program of that time: calls of two workspaces, seven
 //! users and three teams that ended in every way, four that had not ended, one that had
-//! expired, denials and adjustments, on the 22nd of November 2026.
+//! expired, denials and adjustments, on the 22nd of November 2026. `data/v2.db` is the same
+//! file half a minute later: the program of that time has raised a limit, admitted two calls
+//! and pruned sixty.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used)] // in helpers too
 
@@ -120,6 +122,44 @@ fn a_file_of_the_first_version_is_brought_to_this_one_with_all_that_is_in_it() {
     conn.pragma_update(None, "user_version", version + 1).unwrap();
     let error = SqliteStore::open(&file).unwrap_err();
     assert!(matches!(error, OpenError::Newer { .. }), "{error:?}");
+}
+
+#[test]
+fn a_file_of_the_second_version_keeps_what_was_raised_and_knows_what_was_pruned() {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v2.db"), &file).unwrap();
+    let before = look(&file);
+    assert_eq!(number::<i64>(&before, "PRAGMA user_version"), 2);
+    let tables = tables(&before);
+    let all = |conn: &Connection| -> Vec<_> {
+        tables.iter().map(|(table, columns)| rows(conn, table, columns)).collect()
+    };
+    let content = all(&before);
+    let identity = number::<i64>(&before, "SELECT identity FROM store").cast_unsigned();
+    let now = number::<i64>(&before, "SELECT now FROM store").cast_unsigned();
+    drop(before);
+
+    let store = open(&file);
+    let conn = look(&file);
+    assert!(number::<i64>(&conn, "PRAGMA user_version") > 2);
+    assert!(all(&conn) == content, "something was lost");
+    let app = month("app", None);
+    assert_eq!(read(&store, &app, "", now), (182_910_000, 9_540_000));
+
+    // $7.00 above a limit of $0.10.
+    let limit = 100_000_000;
+    let room = limit + 7_000_000_000 - 182_910_000 - 9_540_000;
+    let ask = |amount| Ask { counter: store.counter(&app), value: "", amount, limit, now };
+    assert!(reserve(&store, &ask(room + 1)).is_err());
+    let reservation = reserve(&store, &ask(room)).unwrap();
+    store.release(reservation, at(now));
+    store.settle(Reservation { key: 129, tag: identity }, Usd::nanos(4_000_000), at(now));
+    assert_eq!(read(&store, &app, "", now), (186_910_000, 4_540_000));
+
+    let report = Report::open(&file).unwrap();
+    assert_eq!(report.pruned().unwrap(), 60);
+    assert!(report.check().unwrap().is_sound());
 }
 
 #[test]
