@@ -107,11 +107,11 @@ impl Events {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if byte != b'\n' && byte != b'\r' {
-                if self.line == Line::Start
+                if matches!(self.line, Line::Start | Line::Mark(0))
                     && !self.has_data
                     && let Some((data, length)) = in_one_piece(&bytes[at..])
                 {
-                    self.has_line = false;
+                    (self.line, self.has_line) = (Line::Start, false);
                     let kind = self.observer.event(data);
                     self.is_over = kind == EventKind::Terminal;
                     return Some(Event { end: at + length, kind });
