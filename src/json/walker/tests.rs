@@ -113,6 +113,66 @@ fn strings_are_read_the_same_the_quick_way() {
     }
 }
 
+/// The members of the objects in an array, all of them the usual way or their beginnings the
+/// quick way.
+fn items(bytes: &[u8], quickly: bool) -> Result<Vec<(String, Span)>, Unreadable> {
+    fn members(walker: &mut Walker<'_>, seen: &mut Vec<(String, Span)>) -> Result<(), Unreadable> {
+        while let Some(key) = walker.key()? {
+            seen.push((key.read().into_owned(), walker.skip()?));
+        }
+        Ok(())
+    }
+    let mut walker = Walker::new(bytes)?;
+    let mut seen = Vec::new();
+    if walker.token()? != Token::Open(Nest::Array) {
+        return Ok(seen);
+    }
+    loop {
+        while quickly && let Some(text) = walker.string_behind(br#"{"a":"b","c":""#)? {
+            let span = walker.span();
+            assert!(span.len() >= text.len() as u64 + 2);
+            let before = Span { start: span.start - 8, end: span.start - 5 };
+            seen.extend([("a".to_owned(), before), ("c".to_owned(), span)]);
+            if !walker.ends() {
+                members(&mut walker, &mut seen)?;
+            }
+        }
+        match walker.token()? {
+            Token::Close => break,
+            Token::Open(Nest::Object) => members(&mut walker, &mut seen)?,
+            Token::Open(Nest::Array) => {
+                let inside = walker.depth();
+                while walker.depth() >= inside {
+                    walker.token()?;
+                }
+            }
+            _ => {}
+        }
+    }
+    walker.finish()?;
+    Ok(seen)
+}
+
+#[test]
+fn items_are_read_the_same_the_quick_way() {
+    for body in [
+        r#"[{"a":"b","c":"d"},{"a":"b","c":"a text of \"some\" length, longer than a block","e":1}]"#,
+        r#"[ {"a":"b","c":"d"} , {"a":"b","c":""},[{"a":"b","c":"d"}],{"a":"b","c":"d" }]"#,
+        r#"[{"a":"b","c":"d"}{"a":"b","c":"d"}]"#,
+        r#"[{"a":"b","c":"d"]]"#,
+        r#"[{"a":"b","c":"d"#,
+        r#"[,{"a":"b","c":"d"}]"#,
+        r#"[{"a":"b","c":"d"},]"#,
+    ] {
+        assert_eq!(items(body.as_bytes(), true), items(body.as_bytes(), false), "{body}");
+    }
+    let deep = [b"[".repeat(Walker::MOST_DEPTH).as_slice(), br#"{"a":"b","c":"d"}"#].concat();
+    let mut walker = Walker::new(&deep).unwrap();
+    (0..Walker::MOST_DEPTH).for_each(|_| assert!(walker.token().is_ok()));
+    assert_eq!(walker.string_behind(br#"{"a":"b","c":""#), Ok(None));
+    assert_eq!(walker.token(), Err(Unreadable::TooDeep { most: Walker::MOST_DEPTH }));
+}
+
 /// JSON, and near misses of it: fragments of the grammar in any order.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     let fragment = prop::sample::select(vec![
@@ -148,6 +208,8 @@ fn fragments() -> impl Strategy<Value = Vec<u8>> {
         "]]",
         "{\"k\":[",
         "]}",
+        "[{\"a\":\"b\",\"c\":\"",
+        ",{\"a\":\"b\",\"c\":\"x\"",
     ]);
     prop::collection::vec(fragment, 0..24).prop_map(|parts| parts.concat().into_bytes())
 }
@@ -180,6 +242,7 @@ proptest! {
         let theirs = serde_json::from_slice::<Value>(&bytes);
         prop_assert_eq!(check(&bytes).is_ok(), theirs.is_ok(), "{:?} {:?}", check(&bytes), theirs);
         prop_assert_eq!(members(&bytes, true), members(&bytes, false));
+        prop_assert_eq!(items(&bytes, true), items(&bytes, false));
     }
 
     #[test]
