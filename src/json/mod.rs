@@ -10,9 +10,11 @@
 //! a `\u` surrogate pair, numbers beyond 1e308 and nesting beyond
 //! [`Walker::MOST_DEPTH`] are refused.
 
+mod cursor;
 mod number;
 mod text;
 mod walker;
 
+pub(crate) use cursor::Cursor;
 pub(crate) use text::Text;
 pub(crate) use walker::{Nest, Span, Token, Walker};
