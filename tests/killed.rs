@@ -258,7 +258,7 @@ struct Totals {
 
 #[test]
 fn whenever_a_process_is_killed_its_file_knows_what_it_acknowledged() {
-    let runs = std::env::var("DRIFTLOCK_KILLS").map_or(25, |runs| runs.parse().unwrap());
+    let runs = std::env::var("DRIFTLOCK_KILLS").map_or(50, |runs| runs.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("driftlock.db");
     let mut random = Random(7);
