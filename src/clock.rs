@@ -164,6 +164,10 @@ pub trait Clock: Send + Sync + 'static {
 /// The machine's clock; the default. Within a microsecond of the system's, of whose
 /// steps it knows within a millisecond.
 ///
+/// A step forwards is followed at once. After a step back by up to a day, it goes on at half
+/// speed until the system's clock has caught up: sliding windows are up to twice as long
+/// meanwhile, where they would otherwise stand still, since stores never go back in time.
+///
 /// For an example see [`Clock`](crate::Clock).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;

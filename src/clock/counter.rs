@@ -5,6 +5,10 @@
 //! far its count is from the time is looked up once a millisecond. So a step of the
 //! system's clock is seen a millisecond late, and in between the time is off by less
 //! than a microsecond.
+//!
+//! A store does not follow a clock that was set back, so for as long as that takes to be
+//! where it was, no sliding window would move, and whoever has used one up would be denied.
+//! So a step back is not followed but caught up with.
 
 use std::{
     sync::{
@@ -18,6 +22,8 @@ use super::saturating_nanos;
 
 /// Between two looks at the system's clock, in nanoseconds.
 const LOOK: u64 = 1_000_000;
+/// A step back by more is one from a time that never was, and is followed.
+const MOST_CAUGHT_UP: u64 = 24 * 3_600 * 1_000_000_000;
 
 static COUNTER: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
 /// What to add to the count, modulo 2⁶⁴.
@@ -50,10 +56,23 @@ fn is_due(count: u64, last: u64) -> bool {
 #[cold]
 #[allow(clippy::disallowed_methods)] // the one place that may
 fn look(count: u64) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, saturating_nanos);
+    let system = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, saturating_nanos);
+    let (last, offset) = (LAST_LOOK.load(Ordering::Acquire), OFFSET.load(Ordering::Relaxed));
+    let now = match last {
+        NEVER => system,
+        _ => caught_up(system, last.wrapping_add(offset), count.checked_sub(last)),
+    };
     OFFSET.store(now.wrapping_sub(count), Ordering::Relaxed);
     LAST_LOOK.store(count, Ordering::Release);
     now
+}
+
+/// The time when the system says `system`, so long after it was `last`; how long is not
+/// known where the count went back. Until the system's clock has caught up, this one runs
+/// at half its speed.
+fn caught_up(system: u64, last: u64, since: Option<u64>) -> u64 {
+    let slowly = last.saturating_add(since.unwrap_or(0) / 2);
+    if slowly.saturating_sub(system) > MOST_CAUGHT_UP { system } else { system.max(slowly) }
 }
 
 #[cfg(test)]
@@ -66,6 +85,25 @@ mod tests {
         assert!(is_due(0, NEVER) && is_due(1 << 62, NEVER));
         assert!(!is_due(7, 7) && !is_due(7 + LOOK - 1, 7) && is_due(7 + LOOK, 7));
         assert!(is_due(6, 7) && is_due(0, 1 << 50));
+    }
+
+    #[test]
+    fn a_step_back_is_caught_up_with_at_half_speed() {
+        let (second, hour) = (1_000_000_000, 3_600_000_000_000);
+        let start = 500_000 * hour;
+        // The system's clock is set back by an hour, and asked every second.
+        let (mut time, mut last) = (start, start);
+        for seconds in 1..=3 * 3_600 {
+            let system = start - hour + seconds * second;
+            time = caught_up(system, time, Some(second));
+            assert!(time - last >= second / 2 && time - last <= second, "after {seconds} s");
+            assert_eq!(time == system, seconds >= 2 * 3_600, "after {seconds} s");
+            last = time;
+        }
+        // A step forwards is followed at once, and so is one back that is too far.
+        assert_eq!(caught_up(start + hour, start, Some(second)), start + hour);
+        assert_eq!(caught_up(start - 24 * hour, start, None), start);
+        assert_eq!(caught_up(start - 25 * hour, start, None), start - 25 * hour);
     }
 
     #[test]
