@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     denial::Denial,
     error::Error,
-    labels::LabelError,
+    labels::{LabelError, Labels},
     provider::Told,
     settled::Settled,
     usage::Usage,
@@ -125,9 +125,16 @@ pub(crate) fn unpriced(call: &Call) {
     warn!(target: "driftlock", { gen_ai.provider.name = call.provider().name(), gen_ai.request.model = call.model() }, "no known price; counted as free");
 }
 
-/// A rule counts by a label that calls lack. Once per policy.
-pub(crate) fn unlabelled(rule: &str, label: Option<&str>) {
-    warn!(target: "driftlock", { driftlock.rule = rule, label }, "a call without the label this rule counts by; all such calls share the value `(none)`");
+/// A rule counts by a label that calls lack. Once for each rule; values are not told.
+pub(crate) fn unlabelled(rule: &str, label: Option<&str>, labels: &Labels) {
+    let has: Vec<_> = labels.iter().map(|(key, _)| key).collect();
+    warn!(target: "driftlock", { driftlock.rule = rule, label, ?has }, "a call without the label this rule counts by; all such calls share the value `(none)`");
+}
+
+/// Whoever asked is not told why, so that somebody is.
+#[cfg(feature = "axum")]
+pub(crate) fn provider_failed(cause: &dyn std::fmt::Display) {
+    warn!(target: "driftlock", { %cause }, "the provider could not be asked");
 }
 
 /// Labels are too many or too long, and observing refuses nothing.

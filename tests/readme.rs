@@ -20,6 +20,8 @@ async fn budgets_that_survive() -> Result<(), BoxError> {
     std::env::set_current_dir(&directory)?;
 
     // the file begins
+    use std::time::Duration;
+
     use driftlock::{MonthlyBudget, Policy, Usd, store::SqliteStore};
 
     let store = SqliteStore::open("driftlock.db")?;
@@ -28,7 +30,7 @@ async fn budgets_that_survive() -> Result<(), BoxError> {
         .store(store.clone())
         .build()?;
     // … and at the end of the service, when it makes no more calls:
-    policy.drain().await?;
+    tokio::time::timeout(Duration::from_secs(30), policy.drain()).await??;
     // the file ends
 
     drop((policy, store));

@@ -289,6 +289,12 @@ async fn what_is_taken_back_or_raised_is_seen_at_once() {
     let until = now.saturating_add(Duration::from_secs(3_600));
     let ann = Scope::user("ann");
     policy.raise_limit(&ann, month(), ten_cents(), until, "a demo").await.unwrap();
+    let raised = |spend: driftlock::Spend| spend.raised;
+    assert_eq!(policy.spend(&ann, month()).await.map(raised), Ok(ten_cents()));
+    let bob = Scope::user("bob");
+    assert_eq!(policy.spend(&bob, month()).await.map(raised), Ok(Usd::ZERO));
+    #[cfg(feature = "axum")]
+    assert_eq!(what_is_left(&policy).await, "0.15");
     spend(&policy, "ann").await.unwrap();
     let denial = spend(&policy, "ann").await.unwrap_err();
     let limit = denial.denial().unwrap().exceeded().unwrap().limit;
@@ -599,6 +605,25 @@ fn a_call_settles_without_a_runtime_and_after_it_has_ended() {
     assert_eq!(world.count("SELECT count(*) FROM call WHERE outcome = 'abandoned'"), 1);
 }
 
+/// Of $0.15 a month, for ann, as a header says it.
+#[cfg(feature = "axum")]
+async fn what_is_left(policy: &Policy) -> String {
+    use driftlock::axum::{Remaining, RemainingLayer};
+    use tower::{Layer, ServiceExt, service_fn};
+
+    let name = http::HeaderName::from_static("x-left");
+    let left = Remaining::of(Usd::cents(15), month()).per_user();
+    let handler = service_fn(async |_: http::Request<()>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(()))
+    });
+    let service = RemainingLayer::new(policy.clone()).header(name, left).layer(handler);
+    let request = service.oneshot(http::Request::new(()));
+    let response = driftlock::labels::scope(driftlock::Labels::new().with("user", "ann"), request)
+        .await
+        .unwrap();
+    response.headers()["x-left"].to_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn a_reading_knows_of_everything_handed_over_before() {
     let world = World::new();
@@ -610,6 +635,6 @@ async fn a_reading_knows_of_everything_handed_over_before() {
         let reading = store.read(counter, "ann", world.clock.now()).await.unwrap();
         let resets_at = Some("2026-12-01T00:00:00Z".parse().unwrap());
         let settled = ten_cents().as_nanos() * round;
-        assert_eq!(reading, Reading { settled, reserved: 0, resets_at });
+        assert_eq!(reading, Reading { settled, reserved: 0, raised: 0, resets_at });
     }
 }

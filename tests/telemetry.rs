@@ -10,8 +10,8 @@ use std::{
 };
 
 use driftlock::{
-    Labels, MaxCostPerRequest, Mode, MonthlyBudget, RestrictModel, TagBasedModelDowngrade, Usd,
-    rule::model,
+    Labels, MaxCostPerRequest, Mode, MonthlyBudget, PerUserBudget, RestrictModel,
+    TagBasedModelDowngrade, Usd, labels, rule::model,
 };
 use stand_in::*;
 use tracing::{
@@ -179,6 +179,56 @@ async fn observing_tells_what_it_would_have_done() {
     holds(&told.event("would deny"), &[("driftlock.rule", "restrict_model")]);
     holds(&told.event("would rewrite"), &[("driftlock.would_use", "gpt-4o-mini")]);
     holds(&told.span(), &[("gen_ai.request.model", "gpt-4o")]);
+}
+
+#[tokio::test]
+async fn a_label_that_calls_lack_is_told_once_for_each_rule_that_counts_by_it() {
+    const LACKS: &str =
+        "a call without the label this rule counts by; all such calls share the value `(none)`";
+    let told = Listener::default();
+    let rules = policy()
+        .rule(MonthlyBudget::new(Usd::dollars(1)).per_label("taem").named("teams"))
+        .rule(PerUserBudget::new().default_limit(Usd::dollars(1)));
+    let client = client(&rules.build().unwrap(), &StandIn::new());
+    for _ in 0..2 {
+        let call = send(&client, chat("gpt-4o"));
+        let call = labels::scope(Labels::new().with("team", "a secret"), call);
+        told.listen(call).await.unwrap();
+    }
+    let events = told.0.lock().unwrap().events.clone();
+    let lacks: Vec<_> = events.iter().filter(|(_, said, _)| said == LACKS).collect();
+    let [(_, _, team), (_, _, user)] = &lacks[..] else { panic!("{events:?}") };
+    holds(team, &[("driftlock.rule", "teams"), ("label", "taem"), ("has", "[\"team\"]")]);
+    holds(user, &[("driftlock.rule", "per_user_budget"), ("label", "user")]);
+    assert!(!told.everything().contains("a secret"));
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn why_a_provider_could_not_be_asked_is_told_where_a_response_does_not_say_it() {
+    use driftlock::axum::Responder;
+
+    #[derive(Debug)]
+    struct Around(std::io::Error);
+
+    impl fmt::Display for Around {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("could not connect to https://host/?key=a-secret")
+        }
+    }
+
+    impl std::error::Error for Around {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    let told = Listener::default();
+    let error = driftlock::Error::inner(Around(std::io::Error::other("connection refused")));
+    let response = told.listen(async { Responder::new().respond(&error) }).await;
+    assert_eq!(response.status(), 502);
+    holds(&told.event("the provider could not be asked"), &[("cause", "connection refused")]);
+    assert!(!told.everything().contains("a-secret"));
 }
 
 #[tokio::test]

@@ -91,7 +91,8 @@ impl RemainingLayer {
 }
 
 /// What a header of a [`RemainingLayer`] tells: what of a limit, over some time, is
-/// neither spent nor reserved.
+/// neither spent nor reserved. What the limit is raised by, by hand and for a while, counts;
+/// a limit that changes in a rule is to be changed here, too.
 ///
 /// For an example see [`RemainingLayer`].
 #[derive(Clone)]
@@ -151,7 +152,7 @@ impl Remaining {
             None => Scope::Workspace,
         };
         let spend: Spend = policy.spend(&scope, self.window).await?;
-        Ok(Some(limit.saturating_sub(spend.total())))
+        Ok(Some(limit.saturating_add(spend.raised).saturating_sub(spend.total())))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     clock::{Clock, SystemClock, Timestamp},
     denial::Denial,
     error::Error,
+    telemetry,
 };
 
 /// Makes a response of an [`Error`].
@@ -175,6 +176,12 @@ impl Responder {
         let told = Told { answer, message: &message, key, denial, amounts: self.amounts };
         let mut response = self.write(&told, self.status(error, answer));
         self.advise(&mut response, answer);
+        if let Blame::Inner(error) = blame
+            && let Some(cause) = timeout::chain(error).last()
+        {
+            // The first cause: those around it may quote an address, and a key in it.
+            telemetry::provider_failed(cause);
+        }
         response
     }
 

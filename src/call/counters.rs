@@ -35,6 +35,8 @@ pub struct Used {
     pub settled: Amount,
     /// By calls in flight.
     pub reserved: Amount,
+    /// By how much limits are raised by hand now.
+    pub raised: Amount,
     /// When a calendar window starts again at zero.
     pub resets_at: Option<Timestamp>,
 }

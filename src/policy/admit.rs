@@ -299,6 +299,7 @@ impl Inner {
         Ok(Used {
             settled: Amount::of(unit, reading.settled),
             reserved: Amount::of(unit, reading.reserved),
+            raised: Amount::of(unit, reading.raised),
             resets_at: reading.resets_at,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use smallvec::SmallVec;
@@ -232,9 +232,10 @@ impl Policy {
             if counted.required || (self.0.settings.require_user && counted.counts_users()) {
                 return self.deny_unlabelled(step, counted, call, progress);
             }
-            self.0.tally.count_unlabelled(|| {
-                telemetry::unlabelled(&planned.name, counted.label.as_deref())
-            });
+            self.0.tally.count_unlabelled();
+            if !planned.warned.swap(true, Ordering::Relaxed) {
+                telemetry::unlabelled(&planned.name, counted.label.as_deref(), call.labels());
+            }
         }
         let limit = match &counted.limit {
             LimitSource::Fixed(limit) => Some(*limit),

@@ -1,5 +1,7 @@
 //! Which counters a policy's calls charge, worked out once when it is built.
 
+use std::sync::atomic::AtomicBool;
+
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -60,6 +62,8 @@ pub(crate) struct PlannedStep {
     /// For a counting rule, which of the plan's counters it limits, and its scope.
     pub(crate) counter: u8,
     pub(crate) scope: u8,
+    /// Whether it was told that calls lack its label.
+    pub(crate) warned: AtomicBool,
 }
 
 /// Scopes, counters and rules of a policy, with everything resolved that does not
@@ -121,7 +125,8 @@ impl Plan {
             plan.has_user_code |= step.has_user_code();
             plan.has_custom_rules |= matches!(step, Step::Custom(_));
             let scope = plan.counters.get(usize::from(counter)).map_or(0, |planned| planned.scope);
-            plan.steps.push(PlannedStep { name, step, counter, scope });
+            let warned = AtomicBool::new(false);
+            plan.steps.push(PlannedStep { name, step, counter, scope, warned });
         }
         plan.group_by_scope();
         plan.charges = plan.counters.iter().map(Planned::charge).collect();

@@ -1,6 +1,6 @@
 //! How many calls a policy has seen.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Policy;
 use crate::{call::Bound, settled::SettledHow};
@@ -40,7 +40,6 @@ pub(crate) struct Tally {
     ambiguous: AtomicU64,
     would_deny: AtomicU64,
     unmetered: AtomicU64,
-    warned: AtomicBool,
 }
 
 impl Tally {
@@ -75,12 +74,8 @@ impl Tally {
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts, and warns the first time.
-    pub(super) fn count_unlabelled(&self, warn: impl FnOnce()) {
+    pub(super) fn count_unlabelled(&self) {
         self.unlabelled.fetch_add(1, Ordering::Relaxed);
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            warn();
-        }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Spend {
     pub settled: Usd,
     /// Held by calls in flight.
     pub reserved: Usd,
+    /// By how much limits are raised by hand now; see [`Policy::raise_limit`](crate::Policy::raise_limit).
+    pub raised: Usd,
     /// When a calendar window starts again at zero.
     pub resets_at: Option<Timestamp>,
 }
@@ -32,6 +34,7 @@ impl Spend {
         Self {
             settled: Usd::nanos(reading.settled),
             reserved: Usd::nanos(reading.reserved),
+            raised: Usd::nanos(reading.raised),
             resets_at: reading.resets_at,
         }
     }
@@ -48,7 +51,8 @@ impl From<Used> for Spend {
             Amount::Cost(usd) => usd,
             Amount::Calls(_) => Usd::ZERO,
         };
-        Self { settled: usd(used.settled), reserved: usd(used.reserved), resets_at: used.resets_at }
+        let Used { settled, reserved, raised, resets_at } = used;
+        Self { settled: usd(settled), reserved: usd(reserved), raised: usd(raised), resets_at }
     }
 }
 

@@ -243,6 +243,8 @@ pub struct Reading {
     /// The money calls in flight hold. Calls themselves count as settled from the
     /// beginning, because they stay counted.
     pub reserved: u64,
+    /// By how much its limits are raised by hand now.
+    pub raised: u64,
     /// When a calendar window starts again at zero.
     pub resets_at: Option<Timestamp>,
 }

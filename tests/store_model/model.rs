@@ -179,7 +179,7 @@ impl Model {
         let span = self.counters[counter].1;
         let resets_at =
             matches!(span, Span::Month | Span::Day).then(|| Timestamp::from_nanos(span.until(now)));
-        Reading { settled, reserved, resets_at }
+        Reading { settled, reserved, raised: 0, resets_at }
     }
 
     /// Whether a hold has room at `at`, and else what the refusal should say.

@@ -28,7 +28,8 @@ pub(crate) fn recent(report: &Report, asked: &Recent, to: &mut To<'_>) -> Result
         let model = call.answered_model.as_ref().or(call.model.as_ref());
         let tokens = |tokens: Option<u64>| tokens.map_or_else(String::new, |n| grouped(n.into()));
         let outcome = match &call.rule {
-            Some(rule) => format!("{} ({rule})", call.outcome),
+            Some(rule) if call.outcome == "denied" => format!("denied ({rule})"),
+            Some(rule) => format!("{} (would deny: {rule})", call.outcome),
             None => call.outcome.clone(),
         };
         [
@@ -84,7 +85,7 @@ pub(crate) fn outcomes(report: &Report, during: During, to: &mut To<'_>) -> Resu
             meaning(&one.outcome).into(),
         ]
     });
-    to.table(["!outcome", ">calls", ">cost", ">reserved", "the cost is"], rows)?;
+    to.table(["!outcome", ">calls", ">cost", ">estimate", "the cost is"], rows)?;
     match report.pruned()? {
         0 => Ok(()),
         pruned => {

@@ -101,7 +101,7 @@ pub(crate) fn prune(report: &Report, before: Before, to: &mut To<'_>) -> Result<
     let before = before.moment(report.now()?)?;
     if !to.is_json {
         to.line(format_args!(
-            "kept: calls since {} UTC, those in flight, and all counters and sums by day",
+            "kept: calls since {}, those in flight, and all counters and sums by day",
             moment(before)
         ))?;
         // It may take a while.

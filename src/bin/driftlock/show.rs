@@ -35,7 +35,11 @@ pub(crate) fn stats(report: &Report, during: During, to: &mut To<'_>) -> Result<
     let Totals { spent, denied, denied_estimate, .. } = stats.totals;
     let denied = match denied {
         0 => "none denied".to_owned(),
-        calls => format!("{} denied, of up to {}", counted(calls, "call"), usd(denied_estimate)),
+        calls => format!(
+            "{} denied, which would have cost up to {}",
+            counted(calls, "call"),
+            usd(denied_estimate)
+        ),
     };
     to.line(format_args!(
         "{}: {} for {}, {} tokens in, {} out; {denied}",
@@ -63,7 +67,7 @@ pub(crate) fn stats(report: &Report, during: During, to: &mut To<'_>) -> Result<
     let rows = stats.denials.iter().map(|denials| {
         [foreign(&denials.rule), grouped(denials.calls.into()), usd(denials.estimate)]
     });
-    to.table(["denied by", ">calls", ">of up to"], rows)
+    to.table(["denied by", ">calls", ">would have cost"], rows)
 }
 
 /// Which days are told, which may be more than were asked for.

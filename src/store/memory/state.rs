@@ -109,7 +109,7 @@ impl State {
         let (used, open) = self.scopes.used(slot, meaning.column, now);
         let reserved = open.min(used);
         let resets_at = horizon.is_calendar().then(|| Timestamp::from_nanos(horizon.until(now)));
-        Ok(Reading { settled: used - reserved, reserved, resets_at })
+        Ok(Reading { settled: used - reserved, reserved, raised: 0, resets_at })
     }
 
     /// Moves a deadline to a later time, unless it has passed already.

@@ -187,15 +187,15 @@ impl State {
         };
         let mut horizon = meaning.horizon;
         let resets_at = horizon.is_calendar().then(|| Timestamp::from_nanos(horizon.until(now)));
-        let (used, open) = match self.place(counter, value, conn)? {
-            Some((scope, row)) => self.scopes.amount(scope, row).map_or((0, 0), |amount| {
+        let (used, open, raised) = match self.place(counter, value, conn)? {
+            Some((scope, row)) => self.scopes.amount(scope, row).map_or((0, 0, 0), |amount| {
                 amount.amounts.roll(now);
-                (amount.amounts.used(), amount.amounts.open())
+                (amount.amounts.used(), amount.amounts.open(), amount.raised(now))
             }),
-            None => (0, 0),
+            None => (0, 0, 0),
         };
         let reserved = open.min(used);
-        Ok(Reading { settled: used - reserved, reserved, resets_at })
+        Ok(Reading { settled: used - reserved, reserved, raised, resets_at })
     }
 
     /// The scope and the counter in the file, with the scope's amounts at hand; nothing
