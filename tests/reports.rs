@@ -491,6 +491,32 @@ fn a_call_that_was_open_when_others_were_pruned_does_not_hide_that_they_were() {
 }
 
 #[test]
+fn a_call_that_is_pruned_after_later_ones_does_not_hide_that_they_were() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let scratch = Scratch::new();
+    let path = scratch.file("driftlock.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let clock = ManualClock::at("2200-03-10T12:00:00Z".parse().unwrap());
+    let policy = Policy::builder().store(store.clone()).clock(clock.clone()).deadline(3 * DAY);
+    let policy = policy.build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let open = admit(&policy).await;
+        clock.advance(DAY);
+        admit(&policy).await.settle_estimate();
+        clock.advance(DAY);
+        assert_eq!(store.prune(clock.now()).await.unwrap(), 1);
+        open.settle_estimate();
+        policy.drain().await.unwrap();
+        assert_eq!(store.prune(clock.now()).await.unwrap(), 1);
+    });
+    let check = Report::open(&path).unwrap().check().unwrap();
+    assert!(check.is_sound(), "{check:?}");
+    assert_eq!((check.calls, check.pruned), (0, 2));
+    assert_eq!(check.complete_from.unwrap().to_string(), "2200-03-12");
+}
+
+#[test]
 fn what_calls_give_back_after_a_reset_still_adds_up() {
     let scratch = Scratch::new();
     let path = scratch.file("driftlock.db");

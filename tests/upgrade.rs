@@ -164,15 +164,23 @@ fn a_file_of_the_second_version_keeps_what_was_raised_and_knows_what_was_pruned(
 
 #[test]
 fn what_was_pruned_before_that_was_written_down_is_known() {
-    let directory = directory();
-    let file = directory.path().join("driftlock.db");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1.db"), &file).unwrap();
-    let conn = Connection::open(&file).unwrap();
-    conn.execute("DELETE FROM call WHERE id BETWEEN 1 AND 20 AND outcome <> 'open'", []).unwrap();
-    let deleted = conn.changes();
-    drop(conn);
-    drop(open(&file));
-    assert_eq!(Report::open(&file).unwrap().pruned().unwrap(), deleted);
+    // Behind the four that had not ended two were denied.
+    for (last, left_days) in [(0, true), (20, false), (121, false), (127, false)] {
+        let directory = directory();
+        let file = directory.path().join("driftlock.db");
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1.db"), &file).unwrap();
+        let conn = Connection::open(&file).unwrap();
+        conn.execute("DELETE FROM call WHERE id <= ?1 AND outcome <> 'open'", [last]).unwrap();
+        let deleted = conn.changes();
+        // As that of a call whose transaction failed.
+        conn.execute("DELETE FROM call WHERE id = 100 AND ?1 < 100", [last]).unwrap();
+        drop(conn);
+        drop(open(&file));
+        let check = Report::open(&file).unwrap().check().unwrap();
+        assert_eq!((check.pruned, check.days > 0), (deleted, left_days), "up to {last}");
+        let complete_from = check.complete_from.map(|day| day.to_string());
+        assert_eq!(complete_from.as_deref(), (deleted > 0).then_some("2026-11-23"));
+    }
 }
 
 #[test]

@@ -117,6 +117,20 @@ mod tests {
         None
     }
 
+    #[test]
+    fn an_escape_reaches_into_the_next_sixty_four_bytes() {
+        for (before, escapes) in (0..130).flat_map(|before| (0..5).map(move |n| (before, n))) {
+            let (before, escapes) = ("x".repeat(before), "\\".repeat(escapes));
+            let text = format!("{{\"{before}{escapes}\"}}\"{}}}\"}}", "x".repeat(70));
+            let expected = slowly(text.as_bytes());
+            assert_eq!(Nest::default().pass(text.as_bytes(), 0), expected, "{text}");
+            let (head, tail) = text.as_bytes().split_at(2 + before.len() + escapes.len());
+            let mut nest = Nest::default();
+            assert_eq!(nest.pass(head, 0), None);
+            assert_eq!(nest.pass(tail, 0).map(|end| head.len() + end), expected, "{text}");
+        }
+    }
+
     fn brackets_and_strings() -> impl Strategy<Value = Vec<u8>> {
         let bytes = prop::sample::select(b"[]{}\"\\\\\\x ".to_vec());
         prop::collection::vec(bytes, 0..300).prop_map(|mut bytes| {

@@ -27,6 +27,9 @@ fn found(document: &str) -> [Option<String>; 4] {
     let all =
         |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.finds().found(index)));
     let at_once = read(&[document.as_bytes()]);
+    if let Some(finds) = whole(document.as_bytes(), WANTED) {
+        assert_eq!(finds, at_once.finds(), "{document}");
+    }
     for split in 0..=document.len() {
         let (head, tail) = document.as_bytes().split_at(split);
         let split_read = read(&[head, tail]);
@@ -151,10 +154,13 @@ fn a_key_that_stands_there_twice_is_unusable() {
 
 #[test]
 fn a_long_value_is_given_up_and_a_long_key_is_not_ours() {
-    let long = format!(r#"{{"usage":"{}","model":"m"}}"#, "x".repeat(63));
-    let [usage, model, ..] = found(&long);
-    assert_eq!(usage.as_deref(), Some("unusable"));
-    assert_eq!(model.as_deref(), Some(r#""m""#));
+    for (length, is_taken) in [(62, true), (63, false)] {
+        let long = format!(r#"{{"usage":"{}","model":"m"}}"#, "x".repeat(length));
+        assert!(whole(long.as_bytes(), WANTED).is_some());
+        let [usage, model, ..] = found(&long);
+        assert_eq!(usage.as_deref() != Some("unusable"), is_taken);
+        assert_eq!(model.as_deref(), Some(r#""m""#));
+    }
     let key = format!(r#"{{"usage{}":1,"model":"m"}}"#, "x".repeat(1_000));
     assert_eq!(found(&key)[1].as_deref(), Some(r#""m""#));
 }
@@ -270,6 +276,27 @@ fn what_is_written_as_usual_is_read_in_one_piece() {
         r#"{"us\u0061ge":1}"#,
     ] {
         assert_eq!(whole(unusual.as_bytes(), WANTED), None, "{unusual}");
+    }
+}
+
+#[test]
+fn one_wrong_byte_changes_nothing_that_pieces_would_not_tell() {
+    const USUAL: &[u8] =
+        br#"{"a":[1,"x\\"] ,"x_groq":{"usage":2,"b":{}},"items":[{"end":1},[3],4], "usage":{"n":5 }}"#;
+    let judge = |bent: &[u8]| {
+        if let Some(finds) = whole(bent, WANTED) {
+            assert_eq!(finds, read(&[bent]).finds(), "{}", bent.escape_ascii());
+        }
+    };
+    assert!(whole(USUAL, WANTED).is_some());
+    for at in 0..=USUAL.len() {
+        let (head, tail) = USUAL.split_at(at);
+        let without = tail.get(1..).unwrap_or_default();
+        judge(&[head, without].concat());
+        for byte in b"{}[]:,\"\\ \t\x0Cx" {
+            judge(&[head, &[*byte], tail].concat());
+            judge(&[head, &[*byte], without].concat());
+        }
     }
 }
 

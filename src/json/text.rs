@@ -236,6 +236,24 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_read_the_same_wherever_a_block_ends() {
+        for raw in
+            [r"\n", r#"\""#, r"\\", r"\u00e9", r"\ud83d\ude00", r#"\\\""#, r"\x", r"\ud83d", "\\\n"]
+        {
+            for length in 0..140 {
+                let quoted = format!("\"{}{raw}\"", "x".repeat(length));
+                let read = end(quoted.as_bytes(), 1);
+                let Ok(expected) = serde_json::from_str::<String>(&quoted) else {
+                    assert!(read.is_err(), "{quoted}");
+                    continue;
+                };
+                let (at, shrinks) = read.unwrap();
+                assert_eq!((at, at - 1 - shrinks), (quoted.len() - 1, expected.len()), "{quoted}");
+            }
+        }
+    }
+
+    #[test]
     fn bad_escapes_are_refused() {
         for raw in
             [r"\x", r"\u12", r"\u12g4", r"\ud83d", r"\ud83dx", r"\ud83d\u0041", r"\ude00", r"\"]

@@ -232,6 +232,24 @@ proptest! {
 }
 
 #[test]
+fn a_usual_answer_tells_the_same_however_it_is_cut() {
+    for answer in [
+        r#"{"model":"m","choices":[{"message":{"content":"x"}}],"service_tier":"default",
+            "usage":{"prompt_tokens":12,"completion_tokens":7,"total_tokens":19}}"#,
+        r#"{"model":"m","output":[],"usage":{"input_tokens":9,"output_tokens":8}}"#,
+        r#"{"type":"response.completed","response":{"model":"m","usage":{"input_tokens":9,"output_tokens":8}}}"#,
+        r#"{"object":"list","data":[],"model":"m","usage":{"prompt_tokens":8,"total_tokens":8}}"#,
+        r#"{"type":"message","model":"m","stop_reason":null,"usage":{"input_tokens":9,"output_tokens":5}}"#,
+        r#"{"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":5,"totalTokenCount":5}}"#,
+    ] {
+        for size in 1..answer.len() {
+            observe_in_every_format(answer.as_bytes(), size).unwrap();
+            observe_in_every_format(format!("data: {answer}\n\n").as_bytes(), size).unwrap();
+        }
+    }
+}
+
+#[test]
 fn an_endless_list_costs_no_memory_and_no_time() {
     let part = r#"{"candidates":[{"content":{"parts":[{"text":"x"}]},"groundingMetadata":{"a":"b"}}],
         "usageMetadata":{"promptTokenCount":1}},"#;

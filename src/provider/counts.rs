@@ -182,6 +182,11 @@ mod tests {
             r#"{"a":"1"}"#,
             r#"{"a":[1]}"#,
             r#"{"a":true}"#,
+            r#"{"a":nope}"#,
+            r#"{"a":01}"#,
+            r#"{"x":00}"#,
+            r#"{"x\:1}"#,
+            "{\"x\u{1}\":1}",
             r#"{"a":18446744073709551616}"#,
             r#"{"a":1,"\u0061":1}"#,
             r#"{"a":null,"a":1}"#,
@@ -193,5 +198,7 @@ mod tests {
         ] {
             assert_eq!(told(senseless), None, "{senseless}");
         }
+        let not_utf8 = b"{\"\xFF\":1}";
+        assert_eq!((walked(not_utf8, &PATHS), plain(not_utf8, &PATHS)), (None, None));
     }
 }

@@ -66,6 +66,19 @@ fn other_fields_are_stepped_over() {
 }
 
 #[test]
+fn the_word_is_data_only_at_the_beginning_of_a_line() {
+    for beginning in ["x", ":", "d", "data", "data:", "data: ", "id:", "event: x", "\u{fec0}"] {
+        let stream = format!("{beginning}data: {USAGE}\n\n");
+        assert!(kinds(&stream).iter().all(|kind| *kind == Other), "{stream:?}");
+    }
+    for mark in [1, 2].map(|length| &BYTE_ORDER_MARK[..length]) {
+        let mut events = Events::new(Observer::openai_chat());
+        events.read_all(&[mark, format!("data: {USAGE}\n\n").as_bytes()].concat());
+        assert_eq!(events.observed().usage, None);
+    }
+}
+
+#[test]
 fn a_comment_outside_of_an_event_does_not_wait_for_one() {
     assert_eq!(kinds(": ping\n: ping\ndata: [DONE]\n: ping\n\n"), [Other, Other, Terminal, Other]);
 }

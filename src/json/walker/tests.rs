@@ -133,7 +133,9 @@ fn items(bytes: &[u8], quickly: bool) -> Result<Vec<(String, Span)>, Unreadable>
             assert!(span.len() >= text.len() as u64 + 2);
             let before = Span { start: span.start - 8, end: span.start - 5 };
             seen.extend([("a".to_owned(), before), ("c".to_owned(), span)]);
-            if !walker.ends() {
+            if walker.ends() {
+                assert_eq!(walker.span().len(), 1);
+            } else {
                 members(&mut walker, &mut seen)?;
             }
         }

@@ -112,6 +112,9 @@ impl Front {
         if self.is_empty.load(Ordering::Acquire) || now >= self.due.load(Ordering::Acquire) {
             return None;
         }
+        // Before the amounts: those of an earlier epoch may be gone when it is asked whether
+        // there is another.
+        let known = self.mark.known();
         let mut now = now;
         let mut first: Option<Refusal> = None;
         let mut retry = Retry::WhenInFlightSettles;
@@ -140,7 +143,7 @@ impl Front {
                 first.get_or_insert(Refusal { limit: index, ..shortage });
             }
         }
-        let refusal = first.filter(|_| is_spent && self.mark.is_known())?;
+        let refusal = first.filter(|_| is_spent && self.mark.is_still(known))?;
         Some((Refusal { retry, ..refusal }, self.looks()))
     }
 

@@ -30,9 +30,15 @@ impl Mark {
         Self { place: place.into(), known: AtomicU64::new(0) }
     }
 
-    /// Whether nobody has set another epoch since the last that is known.
-    pub(super) fn is_known(&self) -> bool {
-        self.length() == self.known.load(Ordering::Acquire)
+    /// What this process knows. It is to be asked before anything is looked at that is to be
+    /// believed: what is learned afterwards does not say that this was not of an earlier epoch.
+    pub(super) fn known(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody has set another epoch since the one that was `known`.
+    pub(super) fn is_still(&self, known: u64) -> bool {
+        self.length() == known
     }
 
     /// What the database says.
@@ -64,13 +70,16 @@ mod tests {
     fn what_one_sets_is_news_to_another_until_it_has_learned_it() {
         let directory = tempfile::tempdir().unwrap();
         let [one, other] = [(), ()].map(|()| Mark::beside(&directory.path().join("a.db")));
-        assert!(one.is_known() && other.is_known());
+        let is_news_to = |mark: &Mark| !mark.is_still(mark.known());
+        assert!(!is_news_to(&one) && !is_news_to(&other));
         for epoch in [1, 2, LENGTHS, LENGTHS + 2] {
             one.set(epoch);
-            assert!(!other.is_known(), "{epoch}");
+            assert!(is_news_to(&other), "{epoch}");
+            let before = other.known();
             one.learn(epoch);
             other.learn(epoch);
-            assert!(one.is_known() && other.is_known());
+            assert!(!is_news_to(&one) && !is_news_to(&other));
+            assert!(!other.is_still(before), "it was looked at before {epoch} was learned");
         }
     }
 }
