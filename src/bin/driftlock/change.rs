@@ -100,9 +100,11 @@ struct Pruned {
 pub(crate) fn prune(report: &Report, before: Before, to: &mut To<'_>) -> Result<(), Failure> {
     let before = before.moment(report.now()?)?;
     if !to.is_json {
+        let since = moment(before);
+        // Times say it themselves.
+        let zone = if since.ends_with('Z') { "" } else { " UTC" };
         to.line(format_args!(
-            "kept: calls since {}, those in flight, and all counters and sums by day",
-            moment(before)
+            "kept: calls since {since}{zone}, those in flight, and all counters and sums by day"
         ))?;
         // It may take a while.
         to.out.flush()?;
