@@ -376,7 +376,7 @@ fn programs_are_told_errors_as_json() {
     let scratch = Scratch::new();
     let db = filled(&scratch);
     for (args, code, why) in [
-        (&["reset", "user=zoe"][..], 1, "nobody is known as `user=zoe`; known are"),
+        (&["reset", "user=zoe"][..], 1, "nobody is known as `user=zoe`; some that are known: "),
         (&["bugdets"], 2, "unrecognized subcommand 'bugdets'"),
         (&["stats", "--since", "soon"], 2, "invalid value 'soon' for '--since"),
         (&["raise", "workspace", "5"], 2, "until when? say --until DATE or --for 24h"),

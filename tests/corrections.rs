@@ -49,7 +49,7 @@ fn a_budget_is_reset_raised_and_seeded_by_its_key() {
     assert!(seeded["after"]["settled"].as_str().unwrap().starts_with("12.59"), "{seeded}");
     let (code, _, error) = run(&db, &["seed", "user=zoe", "1"]);
     assert_eq!(code, 1);
-    assert!(error.contains("nobody is known as `user=zoe`; known are"), "{error}");
+    assert!(error.contains("nobody is known as `user=zoe`; some that are known: "), "{error}");
     assert!(error.contains("user=bob; for somebody who has not called yet, add --new"), "{error}");
     let (code, _, error) = run(&db, &["reset", "user=zoe"]);
     assert_eq!((code, error.contains("--new")), (1, false), "{error}");

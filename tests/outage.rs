@@ -672,10 +672,10 @@ fn what_is_no_file_of_driftlocks_is_refused_and_left_as_it_was() {
 fn what_is_no_place_for_a_file_is_refused() {
     let directory = directory();
     let error = SqliteStore::open(directory.path().join("no/such/driftlock.db")).unwrap_err();
-    assert!(error.to_string().contains("cannot be opened"), "{error}");
+    assert!(error.to_string().ends_with(": its directory does not exist"), "{error}");
     assert!(matches!(error, OpenError::Unavailable { .. }), "{error:?}");
     fs::create_dir(directory.path().join("directory")).unwrap();
-    is_refused(&directory.path().join("directory"), "cannot be opened");
+    is_refused(&directory.path().join("directory"), "it is a directory");
     for name in ["", ":memory:"] {
         let error = SqliteStore::open(name).unwrap_err();
         assert!(matches!(error, OpenError::NoFile { .. }), "{error:?}");

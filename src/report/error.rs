@@ -180,7 +180,7 @@ impl fmt::Display for ReportError {
                 write!(f, "nobody is known as `{key}`")?;
                 match known.is_empty() {
                     true => f.write_str(": nobody was counted by this yet")?,
-                    false => write!(f, "; known are {}", known.join(", "))?,
+                    false => write!(f, "; some that are known: {}", known.join(", "))?,
                 }
                 tell_meant(f, meant.as_deref())
             }

@@ -17,7 +17,8 @@ use super::fault::Fault;
 ///
 /// let error = SqliteStore::open("/no/such/directory/driftlock.db").unwrap_err();
 /// assert!(matches!(error, OpenError::Unavailable { .. }));
-/// assert!(error.to_string().starts_with("/no/such/directory/driftlock.db"));
+/// let said = "/no/such/directory/driftlock.db: its directory does not exist";
+/// assert_eq!(error.to_string(), said);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,9 +81,23 @@ impl OpenError {
             // A table or a column is not what it should be.
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => Self::Damaged { path, what },
             None if !matches!(error, rusqlite::Error::NulError(_)) => Self::Damaged { path, what },
+            Some(ErrorCode::CannotOpen) => {
+                let what = what_hinders(&path).map_or(what, str::to_owned);
+                Self::Unavailable { path, what }
+            }
             _ => Self::Unavailable { path, what },
         }
     }
+}
+
+/// What SQLite does not say of a file that it cannot open.
+fn what_hinders(path: &Path) -> Option<&'static str> {
+    // That of a bare name is empty, and there.
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    if path.is_dir() {
+        return Some("it is a directory");
+    }
+    directory.is_some_and(|directory| !directory.exists()).then_some("its directory does not exist")
 }
 
 impl fmt::Display for OpenError {
