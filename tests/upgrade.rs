@@ -8,7 +8,11 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used)] // in helpers too
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use driftlock::{
     Timestamp, Unit, Usd, Window, Zone,
@@ -17,6 +21,7 @@ use driftlock::{
 };
 use on_disk::{Ask, MINUTE, at, directory, november, open, reserve, spend, users, wait};
 use rusqlite::{Connection, OpenFlags, types::Value};
+use tempfile::TempDir;
 
 mod on_disk;
 
@@ -38,6 +43,15 @@ fn tables(conn: &Connection) -> Vec<(String, Vec<String>)> {
     let columns =
         |table: &String| strings(&format!("SELECT name FROM pragma_table_info('{table}')"));
     tables.into_iter().map(|table| (table.clone(), columns(&table))).collect()
+}
+
+/// A copy of a file of an earlier version, and the directory it is in.
+fn written_by(version: &str) -> (TempDir, PathBuf) {
+    let directory = directory();
+    let file = directory.path().join("driftlock.db");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    fs::copy(data.join(version), &file).unwrap();
+    (directory, file)
 }
 
 fn look(file: &Path) -> Connection {
@@ -62,9 +76,7 @@ fn read(store: &SqliteStore, key: &CounterKey, value: &str, now: u64) -> (u64, u
 
 #[test]
 fn a_file_of_the_first_version_is_brought_to_this_one_with_all_that_is_in_it() {
-    let directory = directory();
-    let file = directory.path().join("driftlock.db");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1.db"), &file).unwrap();
+    let (_directory, file) = written_by("v1.db");
     let before = look(&file);
     assert_eq!(number::<i64>(&before, "PRAGMA user_version"), 1);
     let tables = tables(&before);
@@ -126,9 +138,7 @@ fn a_file_of_the_first_version_is_brought_to_this_one_with_all_that_is_in_it() {
 
 #[test]
 fn a_file_of_the_second_version_keeps_what_was_raised_and_knows_what_was_pruned() {
-    let directory = directory();
-    let file = directory.path().join("driftlock.db");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v2.db"), &file).unwrap();
+    let (_directory, file) = written_by("v2.db");
     let before = look(&file);
     assert_eq!(number::<i64>(&before, "PRAGMA user_version"), 2);
     let tables = tables(&before);
@@ -166,9 +176,7 @@ fn a_file_of_the_second_version_keeps_what_was_raised_and_knows_what_was_pruned(
 fn what_was_pruned_before_that_was_written_down_is_known() {
     // Behind the four that had not ended two were denied.
     for (last, left_days) in [(0, true), (20, false), (121, false), (127, false)] {
-        let directory = directory();
-        let file = directory.path().join("driftlock.db");
-        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1.db"), &file).unwrap();
+        let (_directory, file) = written_by("v1.db");
         let conn = Connection::open(&file).unwrap();
         conn.execute("DELETE FROM call WHERE id <= ?1 AND outcome <> 'open'", [last]).unwrap();
         let deleted = conn.changes();
@@ -185,9 +193,7 @@ fn what_was_pruned_before_that_was_written_down_is_known() {
 
 #[test]
 fn an_old_file_is_upgraded_once_however_many_open_it() {
-    let directory = directory();
-    let file = directory.path().join("driftlock.db");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/v1.db"), &file).unwrap();
+    let (_directory, file) = written_by("v1.db");
     let open = || {
         std::thread::spawn({
             let file = file.clone();

@@ -57,13 +57,20 @@ fn is_due(count: u64, last: u64) -> bool {
 #[allow(clippy::disallowed_methods)] // the one place that may
 fn look(count: u64) -> u64 {
     let system = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, saturating_nanos);
-    let (last, offset) = (LAST_LOOK.load(Ordering::Acquire), OFFSET.load(Ordering::Relaxed));
-    let now = match last {
+    note(system, count, &OFFSET, &LAST_LOOK)
+}
+
+/// Takes note of what the system's clock says at this count: the time from then on.
+fn note(system: u64, count: u64, offset: &AtomicU64, last_look: &AtomicU64) -> u64 {
+    let now = match last_look.load(Ordering::Acquire) {
         NEVER => system,
-        _ => caught_up(system, last.wrapping_add(offset), count.checked_sub(last)),
+        last => {
+            let told = last.wrapping_add(offset.load(Ordering::Relaxed));
+            caught_up(system, told, count.checked_sub(last))
+        }
     };
-    OFFSET.store(now.wrapping_sub(count), Ordering::Relaxed);
-    LAST_LOOK.store(count, Ordering::Release);
+    offset.store(now.wrapping_sub(count), Ordering::Relaxed);
+    last_look.store(count, Ordering::Release);
     now
 }
 
@@ -104,6 +111,20 @@ mod tests {
         assert_eq!(caught_up(start + hour, start, Some(second)), start + hour);
         assert_eq!(caught_up(start - 24 * hour, start, None), start);
         assert_eq!(caught_up(start - 25 * hour, start, None), start - 25 * hour);
+    }
+
+    #[test]
+    fn what_was_told_before_is_gone_on_from_and_the_first_look_is_believed() {
+        let (offset, last_look) = (AtomicU64::new(0), AtomicU64::new(NEVER));
+        let looks = |system, count| note(system, count, &offset, &last_look);
+        assert_eq!(looks(1_000, 7_000), 1_000);
+        assert_eq!(looks(1_010, 7_010), 1_010);
+        // Set back by 500, forwards by as much, and again back where the count begins anew.
+        assert_eq!(looks(520, 7_020), 1_015);
+        assert_eq!(looks(530, 7_030), 1_020);
+        assert_eq!(looks(1_040, 7_040), 1_040);
+        assert_eq!(looks(540, 3), 1_040);
+        assert_eq!(looks(560, 23), 1_050);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::json::Cursor;
 
-/// What `document` says, if it is whole and no key that may be ours is written with an escape.
+/// What `document` says. `None` says nothing: it is cut short, or not written as usual, as with
+/// an escape in a key that may be ours.
 #[inline]
 pub(crate) fn whole<'a>(document: &'a [u8], wanted: &[Wanted]) -> Option<Finds<'a>> {
     let mut reader = Reader { cursor: Cursor::new(document), wanted, finds: Finds::default() };

@@ -30,8 +30,8 @@ use crate::{
 /// - Limits hold across processes: each decision is one transaction on the file.
 /// - A call whose counters have been spent is refused from memory for up to a second,
 ///   without asking the file. What somebody takes back or raises is seen at once, also
-///   from another process, by a small file beside this one (`…-epoch`, of a few bytes on the
-///   disk).
+///   from another process, by a file beside this one (`…-epoch`) whose length tells of it, and
+///   which takes no room on the disk.
 /// - A file that does not answer, is full, damaged, locked or gone is an error, and the
 ///   policy's [`OnOutage`](crate::OnOutage) decides. Calls that end meanwhile are settled
 ///   when it is back.
