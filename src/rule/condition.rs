@@ -47,18 +47,7 @@ enum Test {
 
 impl Condition {
     /// Whether it holds for a call.
-    #[inline]
     pub fn holds(&self, call: &Call) -> bool {
-        // What most conditions are, and every call asks.
-        if let Kind::Label { key, test: Test::In(values) } = &self.0 {
-            let value = call.labels().of(key);
-            return value.is_some_and(|value| values.iter().any(|known| known == value));
-        }
-        self.holds_otherwise(call)
-    }
-
-    #[inline(never)]
-    fn holds_otherwise(&self, call: &Call) -> bool {
         match &self.0 {
             Kind::Label { key, test: Test::In(values) } => {
                 call.labels().of(key).is_some_and(|value| values.contains(value))
@@ -74,6 +63,14 @@ impl Condition {
 }
 
 impl Condition {
+    /// The label, and the values of which it must have one, if that is all it asks for.
+    pub(crate) fn label_in(&self) -> Option<(&Word, &[Word])> {
+        match &self.0 {
+            Kind::Label { key, test: Test::In(values) } => Some((key, values)),
+            _ => None,
+        }
+    }
+
     /// Whether a closure is in it.
     pub(crate) fn has_closure(&self) -> bool {
         match &self.0 {

@@ -42,9 +42,9 @@ impl MaxCostPerRequest {
         self
     }
 
-    #[inline]
-    pub(crate) fn passes(&self, call: &Call) -> bool {
-        call.estimate().is_none_or(|estimate| estimate.cost <= self.limit)
+    /// The most that a call may cost.
+    pub(crate) fn limit(&self) -> Usd {
+        self.limit
     }
 
     /// A model without a price is not this rule's matter but the policy's.

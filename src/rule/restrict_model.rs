@@ -79,12 +79,10 @@ impl RestrictModel {
         self.condition.as_ref().is_some_and(Condition::has_closure)
     }
 
-    #[inline]
-    pub(crate) fn passes(&self, view: View<'_>) -> bool {
-        !self.applies(view.call) || matches!(self.decide(view), Verdict::Allow)
+    pub(crate) fn condition(&self) -> Option<&Condition> {
+        self.condition.as_ref()
     }
 
-    #[inline]
     fn applies(&self, call: &Call) -> bool {
         self.condition.as_ref().is_none_or(|condition| condition.holds(call))
     }

@@ -6,7 +6,7 @@ use super::{
     Counted, ErasedRule, LimitSource, MaxCostPerRequest, RestrictModel, RuleFn,
     TagBasedModelDowngrade, Verdict,
 };
-use crate::{call::Call, price::PriceBook};
+use crate::{call::Call, labels::Word, price::PriceBook};
 
 /// What [`PolicyBuilder::rule`](crate::PolicyBuilder::rule) takes: a built-in rule,
 /// a [`rule_fn`](super::rule_fn), or any type that implements [`Rule`](super::Rule).
@@ -64,15 +64,18 @@ impl Step {
         }
     }
 
-    /// Whether a built-in rule that does not count lets a call pass as it is. Quicker
-    /// than to ask for a verdict, which has to be ready to say more.
-    #[inline]
+    /// Whether a built-in rule that does not count lets a call pass as it is.
     pub(crate) fn passes(&self, view: View<'_>) -> bool {
+        matches!(self.decide(view), Some(Verdict::Allow))
+    }
+
+    /// The label, and its values, without which a call passes unseen; `None` if that
+    /// depends on more.
+    pub(crate) fn guard(&self) -> Option<(&Word, &[Word])> {
         match self {
-            Self::MaxCost(rule) => rule.passes(view.call),
-            Self::Restrict(rule) => rule.passes(view),
-            Self::Downgrade(rule) => rule.passes(view),
-            Self::Counted(_) | Self::Function(_) | Self::Custom(_) => false,
+            Self::Restrict(rule) => rule.condition()?.label_in(),
+            Self::Downgrade(rule) => rule.condition().label_in(),
+            Self::Counted(_) | Self::MaxCost(_) | Self::Function(_) | Self::Custom(_) => None,
         }
     }
 

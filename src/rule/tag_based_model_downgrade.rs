@@ -92,12 +92,10 @@ impl TagBasedModelDowngrade {
         self.condition.has_closure()
     }
 
-    #[inline]
-    pub(crate) fn passes(&self, view: View<'_>) -> bool {
-        !self.applies(view.call) || matches!(self.decide(view), Verdict::Allow)
+    pub(crate) fn condition(&self) -> &Condition {
+        &self.condition
     }
 
-    #[inline]
     fn applies(&self, call: &Call) -> bool {
         self.condition.holds(call) && call.model() != self.target
     }

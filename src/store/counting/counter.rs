@@ -124,6 +124,19 @@ impl Counter {
         part
     }
 
+    /// Books `amount`, of which `open` is reserved, and returns the part it went to; `None`
+    /// if more than `limit` would be used. Call [`roll`](Self::roll) before.
+    #[inline]
+    pub(crate) fn book(&mut self, until: u64, amount: u64, open: u64, limit: u64) -> Option<u64> {
+        let used = self.used.checked_add(amount).filter(|used| *used <= limit)?;
+        if until > self.until {
+            self.start_part(until);
+        }
+        self.used = used;
+        self.open = self.open.saturating_add(open);
+        Some(self.until)
+    }
+
     /// Adds to what is settled, and returns the part it went to. Call
     /// [`roll`](Self::roll) before.
     #[inline]

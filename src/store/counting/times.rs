@@ -34,12 +34,14 @@ impl Times {
         }
     }
 
-    /// Notes a limit.
-    pub(crate) fn widen(&mut self, limit: u64) {
-        if limit > self.most {
-            let is_exact = limit <= EXACT;
-            self.exact = if is_exact { limit as u16 } else { 0 };
-            self.most = if is_exact { limit } else { u64::MAX };
+    /// Notes a limit, and says whether that changes what is kept.
+    pub(crate) fn widen(&mut self, limit: u64) -> bool {
+        if limit <= self.most {
+            return false;
         }
+        let is_exact = limit <= EXACT;
+        self.exact = if is_exact { limit as u16 } else { 0 };
+        self.most = if is_exact { limit } else { u64::MAX };
+        true
     }
 }

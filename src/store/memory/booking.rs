@@ -4,7 +4,7 @@
 //! has no room has changed nothing.
 
 use super::{
-    charges::{Charges, Kind, Place},
+    charges::{Charges, Place},
     state::{State, before_the_end},
 };
 use crate::{clock::Timestamp, store::contract::Reservation};
@@ -35,14 +35,13 @@ impl State {
     /// Whether every counter has room.
     pub(super) fn has_room(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> bool {
         let Self { scopes, plans, .. } = self;
-        let mut rooms = ask.rooms.iter();
         let mut has_room = true;
         for (run, place) in plans.at(ask.plan).runs.iter().zip(places) {
-            let counters = scopes.at(place.slot).counters();
-            for one in &run.booked {
-                let Some(room) = rooms.next() else { return false };
+            let counters = &mut scopes.at(place.slot).counters;
+            for one in run.booked() {
+                let Some(room) = ask.rooms.get(one.charge) else { return false };
                 // A counter that is not there yet has all the room there is.
-                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
+                let Some(counter) = counters.get_mut(one.column) else { continue };
                 counter.roll(now);
                 has_room &= counter.used() <= *room;
             }
@@ -56,9 +55,8 @@ impl State {
     fn has_shared_room(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> bool {
         let Self { scopes, plans, .. } = self;
         let charges = &*plans.at(ask.plan);
-        (0..charges.len()).zip(ask.rooms).all(|(charge, room)| {
-            let charge = charge as u8; // there are no more than 256
-            let Some((run, one)) = charges.at(charge) else { return false };
+        ask.rooms.iter().enumerate().all(|(charge, room)| {
+            let Some((run, one, _)) = charges.at(charge, ask.cost) else { return false };
             let Some(place) = places.get(run) else { return false };
             let (used, _) = scopes.used(place.slot, one.column, now);
             let beside = beside(charges, places, charge, ask.cost);
@@ -68,33 +66,23 @@ impl State {
 
     /// Books what has room. The counters are up to date.
     pub(super) fn book(&mut self, ask: &Ask<'_>, places: &[Place], now: u64) -> Reservation {
-        let Self { scopes, meanings, held, plans, .. } = self;
+        let Self { scopes, held, plans, .. } = self;
         let deadline = before_the_end(Timestamp::from_nanos(now.saturating_add(ask.lasts)));
         let cost = ask.cost;
         let (reservation, record) = held.open(deadline);
         (record.plan, record.cost, record.at) = (ask.plan, cost, now);
         let mut calls = 0;
-        for (run, place) in plans.at(ask.plan).runs.iter_mut().zip(places) {
-            let scope = scopes.at(place.slot);
-            scope.held_by += 1;
-            scope.ensure(run.columns);
-            record.slots.push(place.slot);
-            let counters = scope.counters();
-            for one in &mut run.booked {
-                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
-                let until = match one.kind {
-                    Kind::Cost => {
-                        counter.reserve(one.horizon.until(now), cost);
-                        continue;
-                    }
-                    Kind::Calls => one.horizon.until(now),
-                    Kind::Times => meanings.at(one.counter).until(now, counter),
-                };
-                let until = counter.add(until, 1);
-                match record.untils.get_mut(calls) {
-                    Some(place) => *place = until,
-                    None => record.more_untils.push(until),
-                }
+        for (index, (run, place)) in plans.at(ask.plan).runs.iter_mut().zip(places).enumerate() {
+            record.slots.set(index, place.slot);
+            let counters = scopes.at(place.slot).hold();
+            for one in &mut run.costs {
+                let counter = counters.at(one.column);
+                counter.reserve(one.horizon.until(now), cost);
+            }
+            for one in &mut run.calls {
+                let counter = counters.at(one.column);
+                let until = one.times.until(&mut one.horizon, now, counter);
+                record.untils.set(calls, counter.add(until, 1));
                 calls += 1;
             }
         }
@@ -128,12 +116,12 @@ fn has_sharers(places: &[Place]) -> bool {
 /// What a call books on the counter of one charge by its other charges; `None` above
 /// `u64::MAX`.
 #[cold]
-pub(super) fn beside(charges: &Charges, places: &[Place], charge: u8, cost: u64) -> Option<u64> {
+pub(super) fn beside(charges: &Charges, places: &[Place], charge: usize, cost: u64) -> Option<u64> {
     let slot = |run: usize| places.get(run).map(|place| place.slot);
-    let (own_run, own) = charges.at(charge)?;
-    let others = (0..charges.len()).filter(|other| *other != usize::from(charge));
+    let (own_run, own, _) = charges.at(charge, cost)?;
+    let others = (0..charges.len()).filter(|other| *other != charge);
     let sharers = others
-        .filter_map(|other| charges.at(other as u8))
-        .filter(|(run, other)| other.counter == own.counter && slot(*run) == slot(own_run));
-    sharers.map(|(_, other)| other.amount(cost)).try_fold(0, u64::checked_add)
+        .filter_map(|other| charges.at(other, cost))
+        .filter(|(run, other, _)| other.counter == own.counter && slot(*run) == slot(own_run));
+    sharers.map(|(_, _, amount)| amount).try_fold(0, u64::checked_add)
 }

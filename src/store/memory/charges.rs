@@ -7,13 +7,13 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use smallvec::SmallVec;
 
 use super::{
-    meaning::Meanings,
+    meaning::{Meaning, Meanings},
     scopes::{NONE, Scopes},
 };
 use crate::store::{
     answer::StoreError,
     contract::{Charge, CounterId},
-    counting::Horizon,
+    counting::{Horizon, Times},
 };
 
 /// Charges, those next to each other on one scope together.
@@ -33,9 +33,10 @@ pub(super) struct Run {
     pub(super) family: u32,
     /// The slot of a workspace, which is known before; else [`NONE`].
     pub(super) slot: u32,
-    /// How many counters the scope must have.
-    pub(super) columns: u32,
-    pub(super) booked: Vec<Booked>,
+    /// The counters of money. They change again when a call has settled.
+    pub(super) costs: Vec<Booked>,
+    /// Those of calls.
+    pub(super) calls: Vec<Booked>,
 }
 
 /// A counter that is booked on.
@@ -43,25 +44,24 @@ pub(super) struct Run {
 pub(super) struct Booked {
     pub(super) counter: CounterId,
     pub(super) column: u32,
-    pub(super) kind: Kind,
-    /// The counter's own, so that a booking need not look for it.
+    /// Which of the charges it is.
+    pub(super) charge: usize,
+    /// What the counter's meaning says, so that a booking need not look for it.
     pub(super) horizon: Horizon,
+    pub(super) times: Times,
 }
 
-/// What a counter counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Cost,
-    Calls,
-    /// Calls, perhaps each for itself.
-    Times,
-}
+impl Run {
+    /// All its counters.
+    pub(super) fn booked(&self) -> impl Iterator<Item = &Booked> {
+        self.costs.iter().chain(&self.calls)
+    }
 
-impl Booked {
-    /// How much is booked for a call of this cost.
-    #[inline]
-    pub(super) fn amount(&self, cost: u64) -> u64 {
-        if self.kind == Kind::Cost { cost } else { 1 }
+    /// How much is booked for a call of this cost on its counter of a charge, and which
+    /// counter that is; `None` for a charge of another run.
+    pub(super) fn amount(&self, charge: usize, cost: u64) -> Option<(Booked, u64)> {
+        let of = |all: &[Booked]| all.iter().find(|one| one.charge == charge).copied();
+        of(&self.costs).map(|one| (one, cost)).or_else(|| of(&self.calls).map(|one| (one, 1)))
     }
 }
 
@@ -83,25 +83,19 @@ impl Charges {
             if found.runs.iter().find(of_value).is_some_and(|run| run.family != meaning.family) {
                 return Err(senseless("one value for counters of different labels"));
             }
-            let (column, horizon) = (meaning.column, meaning.horizon);
-            let kind = match (meaning.is_cost, horizon.slides()) {
-                (true, _) => Kind::Cost,
-                (false, true) => Kind::Times,
-                (false, false) => Kind::Calls,
-            };
-            let booked = Booked { counter: charge.counter, column, kind, horizon };
-            match found.runs.last_mut().filter(|run| run.value == charge.value) {
-                Some(run) => {
-                    run.columns = run.columns.max(column + 1);
-                    run.booked.push(booked);
-                }
-                None => found.runs.push(Run {
+            let Meaning { column, horizon, times, .. } = *meaning;
+            let booked = Booked { counter: charge.counter, column, charge: index, horizon, times };
+            if found.runs.last().is_none_or(|run| run.value != charge.value) {
+                found.runs.push(Run {
                     value: charge.value,
                     family: meaning.family,
                     slot: scopes.workspace(meaning.family),
-                    columns: column + 1,
-                    booked: vec![booked],
-                }),
+                    costs: Vec::new(),
+                    calls: Vec::new(),
+                });
+            }
+            if let Some(run) = found.runs.last_mut() {
+                if meaning.is_cost { &mut run.costs } else { &mut run.calls }.push(booked);
             }
         }
         let of_one_label = |run: &Run, other: &Run| run.family == other.family;
@@ -115,7 +109,7 @@ impl Charges {
 
     /// How many counters are booked on.
     pub(super) fn len(&self) -> usize {
-        self.runs.iter().map(|run| run.booked.len()).sum()
+        self.runs.iter().map(|run| run.booked().count()).sum()
     }
 
     /// How many values a call must have.
@@ -123,11 +117,10 @@ impl Charges {
         self.runs.iter().map(|run| usize::from(run.value) + 1).max().unwrap_or(0)
     }
 
-    /// The run and counter of one charge.
-    pub(super) fn at(&self, charge: u8) -> Option<(usize, Booked)> {
-        let runs = self.runs.iter().enumerate();
-        let mut all = runs.flat_map(|(index, run)| run.booked.iter().map(move |one| (index, *one)));
-        all.nth(usize::from(charge))
+    /// The run and counter of one charge, and how much a call of this cost books there.
+    pub(super) fn at(&self, charge: usize, cost: u64) -> Option<(usize, Booked, u64)> {
+        let mut runs = self.runs.iter().enumerate();
+        runs.find_map(|(run, one)| one.amount(charge, cost).map(|(one, of)| (run, one, of)))
     }
 }
 
@@ -139,8 +132,6 @@ pub(super) fn senseless(what: &str) -> StoreError {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(super) number: u32,
-    /// How many values a call must have: one for each run, in their order.
-    pub(super) values: usize,
 }
 
 /// All charges that were ever looked up.
@@ -167,6 +158,13 @@ impl Plans {
         self.numbers.insert(charges.into(), number);
         self.list.push(found);
         Ok(number)
+    }
+
+    /// Takes note of how many calls of a counter are kept one by one.
+    pub(super) fn renew(&mut self, counter: CounterId, times: Times) {
+        let runs = self.list.iter_mut().flat_map(|charges| &mut charges.runs);
+        let calls = runs.flat_map(|run| &mut run.calls);
+        calls.filter(|one| one.counter == counter).for_each(|one| one.times = times);
     }
 
     /// The charges of a number that was given out.

@@ -6,9 +6,7 @@
 
 use std::collections::VecDeque;
 
-use smallvec::SmallVec;
-
-use super::slab::Slab;
+use super::{few::Few, slab::Slab};
 use crate::store::contract::Reservation;
 
 /// How many reservations are kept after their deadline.
@@ -27,16 +25,9 @@ pub(super) struct Record {
     /// When, from which follows in which part of them it is.
     pub(super) at: u64,
     /// On which scope, for each run of the plan.
-    pub(super) slots: SmallVec<[u32; 4]>,
-    /// In which part, for each counter of calls; what has no place here is in the list
-    /// behind.
-    pub(super) untils: [u64; Self::FEW],
-    pub(super) more_untils: Vec<u64>,
-}
-
-impl Record {
-    /// As many counters of calls as policies have, or more.
-    pub(super) const FEW: usize = 2;
+    pub(super) slots: Few<u32, 4>,
+    /// In which part, for each counter of calls.
+    pub(super) untils: Few<u64, 2>,
 }
 
 /// All reservations, by number.
@@ -66,19 +57,16 @@ impl Held {
     #[inline]
     pub(super) fn open(&mut self, deadline: u64) -> (Reservation, &mut Record) {
         let slot = self.slab.take();
-        let place = slot as usize;
-        if place >= self.deadlines.len() {
-            self.deadlines.resize(place + 1, u64::MAX);
+        match self.deadlines.get_mut(slot as usize) {
+            Some(known) => *known = deadline,
+            None => self.deadlines.push(deadline), // places come one after the other
         }
-        self.deadlines[place] = deadline;
         self.next_deadline = self.next_deadline.min(deadline);
         self.last_tag += 1;
         self.open += 1;
         let record = &mut self.slab[slot];
         record.tag = self.last_tag;
         record.expired = false;
-        record.slots.clear();
-        record.more_untils.clear();
         (Reservation { key: u64::from(slot), tag: self.last_tag }, record)
     }
 
@@ -93,17 +81,20 @@ impl Held {
     #[inline]
     pub(super) fn close(&mut self, reservation: Reservation) -> Option<&Record> {
         let slot = u32::try_from(reservation.key).ok()?;
-        let record = self.slab.get_mut(slot)?;
-        if record.tag != reservation.tag || record.tag == 0 {
-            return None;
-        }
-        record.tag = 0;
-        if !record.expired {
-            self.deadlines[slot as usize] = u64::MAX;
-            self.open -= 1;
-        }
-        self.slab.give(slot);
-        Some(&self.slab[slot])
+        let Self { slab, deadlines, open, .. } = self;
+        slab.give_if(slot, |record| {
+            if record.tag != reservation.tag || record.tag == 0 {
+                return false;
+            }
+            record.tag = 0;
+            if !record.expired {
+                *open -= 1;
+                if let Some(deadline) = deadlines.get_mut(slot as usize) {
+                    *deadline = u64::MAX;
+                }
+            }
+            true
+        })
     }
 
     /// Moves the deadline of a reservation that is still open at `now`.

@@ -24,7 +24,7 @@ impl State {
         self.with_room(hold, hashes, |state, ask, places, now| {
             for limit in hold.limits {
                 if let Some(charge) = hold.charges.get(usize::from(limit.charge)) {
-                    state.meanings.widen(charge.counter, limit.limit);
+                    state.widen(charge.counter, limit.limit);
                 }
             }
             state.book(ask, places, now)

@@ -19,7 +19,7 @@ pub(super) struct Meaning {
     pub(super) column: u32,
     /// Whether it counts money, not calls.
     pub(super) is_cost: bool,
-    times: Times,
+    pub(super) times: Times,
     pub(super) horizon: Horizon,
 }
 
@@ -70,16 +70,10 @@ impl Meanings {
         self.list.get_mut(id.0 as usize)
     }
 
-    /// What a number means that was given out.
-    #[inline]
-    pub(super) fn at(&mut self, id: CounterId) -> &mut Meaning {
-        &mut self.list[id.0 as usize]
-    }
-
-    /// Notes a limit: a counter of calls keeps as many times apart.
-    pub(super) fn widen(&mut self, id: CounterId, limit: u64) {
-        if let Some(meaning) = self.find(id) {
-            meaning.times.widen(limit);
-        }
+    /// Notes a limit: a counter of calls keeps as many times apart. Returns how many those
+    /// are if that is new.
+    pub(super) fn widen(&mut self, id: CounterId, limit: u64) -> Option<Times> {
+        let times = &mut self.find(id)?.times;
+        times.widen(limit).then_some(*times)
     }
 }

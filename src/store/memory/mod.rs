@@ -17,6 +17,8 @@
 
 mod booking;
 mod charges;
+mod counters;
+mod few;
 mod held;
 mod holding;
 mod index;

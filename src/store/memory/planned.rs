@@ -4,11 +4,9 @@
 //! as it has room, and everything is taken back if one has none. Whether there is none,
 //! and why, a hold tells, which goes another way.
 
-use smallvec::SmallVec;
-
 use super::{
     booking::Ask,
-    charges::{Kind, Place, Places},
+    charges::{Booked, Place, Places},
     scopes::NONE,
     state::{State, before_the_end},
     store::MemoryStore,
@@ -20,9 +18,8 @@ use crate::{clock::Timestamp, store::contract::Reservation};
 pub(super) struct Wish<'a> {
     /// The number of its charges.
     pub(super) plan: u32,
-    /// One for each run of the plan, `""` for the workspace, and their hashes.
-    pub(super) values: &'a [&'a str],
-    pub(super) hashes: &'a [u64],
+    /// One for each run of the plan, in their order.
+    pub(super) names: &'a [Name<'a>; MemoryStore::MOST_RUNS],
     /// For each charge.
     pub(super) limits: &'a [u64],
     pub(super) cost: u64,
@@ -30,63 +27,66 @@ pub(super) struct Wish<'a> {
     pub(super) lasts: u64,
 }
 
-/// The scopes that were made for a call.
-type Newcomers = SmallVec<[u32; MemoryStore::MOST_RUNS]>;
+/// The value of a label, `""` for the workspace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    pub(super) text: &'a str,
+    pub(super) hash: u64,
+}
+
+impl Wish<'_> {
+    /// That of a charge; what has none has no room.
+    #[inline]
+    fn limit(&self, one: &Booked) -> u64 {
+        self.limits.get(one.charge).copied().unwrap_or(0)
+    }
+}
 
 impl State {
     /// Reserves what is asked for; `None` if there is no room.
-    #[inline]
+    // On its own, it has all registers to itself.
+    #[inline(never)]
     pub(super) fn reserve(&mut self, wish: &Wish<'_>, at: Timestamp) -> Option<Reservation> {
         let now = self.advance(at);
-        let Self { scopes, meanings, held, plans, .. } = self;
+        let Self { scopes, held, plans, .. } = self;
         let charges = plans.at(wish.plan);
         if charges.may_share {
             return self.reserve_shared(wish, now);
         }
+        let cost = wish.cost;
         let deadline = before_the_end(Timestamp::from_nanos(now.saturating_add(wish.lasts)));
         let (reservation, record) = held.open(deadline);
-        (record.plan, record.cost, record.at) = (wish.plan, wish.cost, now);
-        let (mut limits, mut calls, mut booked) = (wish.limits, 0, 0);
-        let mut newcomers = Newcomers::new();
-        let values = wish.values.iter().zip(wish.hashes);
-        for (run, (value, hash)) in charges.runs.iter_mut().zip(values) {
-            let (slot, is_created) = match run.slot {
-                NONE => scopes.enter(run.family, value, *hash),
-                workspace => (workspace, false),
-            };
-            if is_created {
-                newcomers.push(slot);
+        (record.plan, record.cost, record.at) = (wish.plan, cost, now);
+        let (mut calls, mut newcomers) = (0, 0);
+        for (index, (run, name)) in charges.runs.iter_mut().zip(wish.names).enumerate() {
+            let mut slot = run.slot;
+            if slot == NONE {
+                let is_created;
+                (slot, is_created) = scopes.enter(run.family, name.text, name.hash);
+                newcomers |= u32::from(is_created) << index;
             }
-            let scope = scopes.at(slot);
-            scope.held_by += 1;
-            scope.ensure(run.columns);
-            record.slots.push(slot);
-            let counters = scope.counters();
-            let own = limits.split_at_checked(run.booked.len());
-            let (own, others) = own.unwrap_or_default();
-            limits = others;
-            for (one, limit) in run.booked.iter_mut().zip(own) {
-                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
+            record.slots.set(index, slot);
+            let counters = scopes.at(slot).hold();
+            for one in &mut run.costs {
+                let counter = counters.at(one.column);
                 counter.roll(now);
-                let sum = counter.used().checked_add(one.amount(wish.cost));
-                if sum.is_none_or(|sum| sum > *limit) {
-                    self.take_back(reservation, booked, &newcomers);
+                let until = one.horizon.until(now);
+                if counter.book(until, cost, cost, wish.limit(one)).is_none() {
+                    let failed = one.charge;
+                    self.take_back(reservation, failed, newcomers);
                     return None;
                 }
-                booked += 1;
-                let until = match one.kind {
-                    Kind::Cost => {
-                        counter.reserve(one.horizon.until(now), wish.cost);
-                        continue;
-                    }
-                    Kind::Calls => one.horizon.until(now),
-                    Kind::Times => meanings.at(one.counter).until(now, counter),
+            }
+            for one in &mut run.calls {
+                let counter = counters.at(one.column);
+                counter.roll(now);
+                let until = one.times.until(&mut one.horizon, now, counter);
+                let Some(until) = counter.book(until, 1, 0, wish.limit(one)) else {
+                    let failed = one.charge;
+                    self.take_back(reservation, failed, newcomers);
+                    return None;
                 };
-                let until = counter.add(until, 1);
-                match record.untils.get_mut(calls) {
-                    Some(place) => *place = until,
-                    None => record.more_untils.push(until),
-                }
+                record.untils.set(calls, until);
                 calls += 1;
             }
         }
@@ -94,25 +94,34 @@ impl State {
         Some(reservation)
     }
 
-    /// Takes back the first charges of a call that had no room for the next one, and
-    /// forgets the scopes that were made for it.
+    /// Takes back the first charges of a call, up to the one that had no room, and forgets
+    /// the scopes that were made for it: one bit for each run.
     #[cold]
-    fn take_back(&mut self, reservation: Reservation, mut booked: usize, newcomers: &[u32]) {
+    fn take_back(&mut self, reservation: Reservation, failed: usize, newcomers: u32) {
         let now = self.now();
         let Self { scopes, held, plans, .. } = self;
         let Some(record) = held.close(reservation) else { return };
-        for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
-            let scope = scopes.at(*slot);
-            scope.held_by -= 1;
-            for one in run.booked.iter().take(booked) {
-                if let Some(counter) = scope.counters().get_mut(one.column as usize) {
-                    let open = if one.kind == Kind::Cost { record.cost } else { 0 };
-                    counter.take_back(open, one.amount(record.cost));
+        for (index, run) in plans.at(record.plan).runs.iter().enumerate() {
+            let slot = record.slots.get(index);
+            let counters = scopes.at(slot).let_go();
+            let costs = run.costs.iter().map(|one| (one, record.cost, record.cost));
+            let calls = run.calls.iter().map(|one| (one, 0, 1));
+            let mut booked = costs.chain(calls);
+            let is_last = booked.any(|(one, open, amount)| {
+                if one.charge != failed
+                    && let Some(counter) = counters.get_mut(one.column)
+                {
+                    counter.take_back(open, amount);
                 }
+                one.charge == failed
+            });
+            if newcomers & 1 << index != 0 {
+                scopes.reclaim(slot, now);
             }
-            booked = booked.saturating_sub(run.booked.len());
+            if is_last {
+                return;
+            }
         }
-        newcomers.iter().for_each(|slot| scopes.reclaim(*slot, now));
     }
 
     /// The same where two of the call's values may have one scope: nothing is booked
@@ -120,13 +129,16 @@ impl State {
     #[cold]
     fn reserve_shared(&mut self, wish: &Wish<'_>, now: u64) -> Option<Reservation> {
         let charges = &*self.plans.at(wish.plan);
-        let booked = charges.runs.iter().flat_map(|run| &run.booked);
-        let rooms =
-            booked.zip(wish.limits).map(|(one, limit)| limit.checked_sub(one.amount(wish.cost)));
+        let rooms = wish.limits.iter().take(charges.len()).enumerate().map(|(charge, limit)| {
+            let (_, _, amount) = charges.at(charge, wish.cost)?;
+            limit.checked_sub(amount)
+        });
         let rooms: Vec<_> = rooms.collect::<Option<_>>()?;
-        let mut places: Places = wish.hashes.iter().map(|hash| Place::of(*hash)).collect();
-        let Wish { plan, values, cost, lasts, .. } = *wish;
-        let ask = Ask { plan, values, rooms: &rooms, cost, lasts };
+        let mut places: Places = wish.names.map(|name| Place::of(name.hash)).into_iter().collect();
+        places.truncate(charges.runs.len());
+        let values = wish.names.map(|name| name.text);
+        let Wish { plan, cost, lasts, .. } = *wish;
+        let ask = Ask { plan, values: &values, rooms: &rooms, cost, lasts };
         self.enter(&ask, &mut places);
         if self.has_room(&ask, &places, now) {
             return Some(self.book(&ask, &places, now));
@@ -157,7 +169,7 @@ mod tests {
         let reserve = |limit: u64| {
             // Only the first has a limit, which the second must not pass for it.
             let limits = [limit, 100];
-            store.reserve_planned(&plan, &["ann", "bo"], &limits, 1, Timestamp::EPOCH, 1)
+            store.reserve_planned(&plan, ["ann", "bo", "", ""], &limits, 1, Timestamp::EPOCH, 1)
         };
         assert_eq!((reserve(1), store.scopes()), (None, 0));
         assert!(reserve(2).is_some());

@@ -1,14 +1,10 @@
 //! Why there is no room, and when there will be: off the hot path.
 
-use super::{
-    booking::beside,
-    charges::{Booked, Charges, Place},
-    state::State,
-};
+use super::{booking::beside, charges::Place, state::State};
 use crate::{
     denial::Retry,
     store::{
-        contract::{Hold, Limit, Refusal},
+        contract::{Hold, Refusal},
         counting::{later, retry_after},
     },
 };
@@ -28,10 +24,12 @@ impl State {
         let mut first: Option<Refusal> = None;
         let mut retry = Retry::WhenInFlightSettles;
         for (index, limit) in hold.limits.iter().enumerate() {
-            let Some((booked, slot)) = limited(charges, places, limit) else { continue };
+            let charge = usize::from(limit.charge);
+            let Some((run, booked, _)) = charges.at(charge, 0) else { continue };
+            let Some(Place { slot, .. }) = places.get(run).copied() else { continue };
             let (used, reserved) = self.scopes.used(slot, booked.column, now);
             // What the call books there for a value that shares the scope comes on top.
-            let beside = beside(charges, places, limit.charge, hold.cost.as_nanos());
+            let beside = beside(charges, places, charge, hold.cost.as_nanos());
             let ask = beside.and_then(|beside| limit.ask.checked_add(beside));
             if ask.and_then(|ask| used.checked_add(ask)).is_some_and(|sum| sum <= limit.limit) {
                 continue;
@@ -44,10 +42,4 @@ impl State {
         let nothing = Refusal { limit: 0, used: 0, reserved: 0, raised: 0, retry };
         Refusal { retry, ..first.unwrap_or(nothing) }
     }
-}
-
-/// The counter and the slot a limit is about.
-fn limited(charges: &Charges, places: &[Place], limit: &Limit) -> Option<(Booked, u32)> {
-    let (run, booked) = charges.at(limit.charge)?;
-    Some((booked, places.get(run)?.slot))
 }

@@ -6,10 +6,9 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{index::Index, slab::Slab};
+use super::{counters::Counters, index::Index, slab::Slab};
 use crate::{claim::Scope as Names, same::same, store::counting::Counter};
 
 /// No such slot, no such family.
@@ -22,34 +21,29 @@ pub(super) struct Scope {
     family: u32,
     /// How many kept reservations point here, each as often as it has runs of
     /// entries here.
-    pub(super) held_by: u32,
-    counters: SmallVec<[Counter; 3]>,
+    held_by: u32,
+    pub(super) counters: Counters,
 }
 
 impl Default for Scope {
     fn default() -> Self {
-        Self { key: SmolStr::default(), family: NONE, held_by: 0, counters: SmallVec::new() }
+        Self { key: SmolStr::default(), family: NONE, held_by: 0, counters: Counters::default() }
     }
 }
 
 impl Scope {
-    /// Its counters by column, as far as anything was ever booked on them.
+    /// Its counters, for a reservation that will point here.
     #[inline]
-    pub(super) fn counters(&mut self) -> &mut [Counter] {
+    pub(super) fn hold(&mut self) -> &mut Counters {
+        self.held_by += 1;
         &mut self.counters
     }
 
-    /// Makes sure that it has at least so many counters.
+    /// The same for one that has ended.
     #[inline]
-    pub(super) fn ensure(&mut self, columns: u32) {
-        if self.counters.len() < columns as usize {
-            self.grow(columns as usize);
-        }
-    }
-
-    #[cold]
-    fn grow(&mut self, columns: usize) {
-        self.counters.resize_with(columns, Counter::default);
+    pub(super) fn let_go(&mut self) -> &mut Counters {
+        self.held_by -= 1;
+        &mut self.counters
     }
 }
 
@@ -108,7 +102,7 @@ impl Scopes {
         (slot, false)
     }
 
-    #[inline]
+    #[inline(never)]
     fn find(&self, family: u32, key: &str, hash: u64) -> u32 {
         let found = self.index.find(mixed(hash, family), |slot| {
             let scope = &self.slab[slot];
@@ -151,7 +145,7 @@ impl Scopes {
 
     /// A counter, if its scope is there and anything was ever booked on it.
     pub(super) fn counter(&mut self, slot: u32, column: u32) -> Option<&mut Counter> {
-        self.slab.get_mut(slot)?.counters.get_mut(column as usize)
+        self.slab.get_mut(slot)?.counters.get_mut(column)
     }
 
     /// What a counter has used, and the part of it that is reserved.
@@ -178,8 +172,7 @@ impl Scopes {
         if scope.family == NONE || self.families[scope.family as usize].workspace != NONE {
             return;
         }
-        let busy: usize = scope.counters.iter_mut().map(|one| usize::from(!one.is_idle(now))).sum();
-        if busy > 0 || scope.held_by > 0 {
+        if !scope.counters.are_idle(now) || scope.held_by > 0 {
             return;
         }
         let hash = mixed(hash_of(&self.hasher, &scope.key), scope.family);

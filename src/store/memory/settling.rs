@@ -1,12 +1,14 @@
 //! How a reservation ends: settled, released or expired; and corrections by hand.
 
-use super::{charges::Kind, held::Record, scopes::NONE, state::State};
+use super::{
+    charges::Charges,
+    held::Record,
+    scopes::{NONE, Scopes},
+    state::State,
+};
 use crate::{
     clock::Timestamp,
-    store::{
-        contract::{Adjustment, Reservation},
-        counting::Counter,
-    },
+    store::contract::{Adjustment, Reservation},
 };
 
 impl State {
@@ -15,25 +17,16 @@ impl State {
         let now = self.advance(at);
         let Self { held, plans, scopes, .. } = self;
         let Some(record) = held.close(reservation) else { return };
+        let charges = plans.at(record.plan);
         let reserved = record.cost;
-        let (refund, over) = (reserved.saturating_sub(cost), cost.saturating_sub(reserved));
-        for (run, slot) in plans.at(record.plan).runs.iter_mut().zip(&record.slots) {
-            let scope = scopes.at(*slot);
-            scope.held_by -= 1;
-            let counters = scope.counters();
-            for one in run.booked.iter_mut().filter(|one| one.kind == Kind::Cost) {
-                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
-                let until = one.horizon.until_of(record.at);
-                match record.expired {
-                    false => counter.end(until, now, reserved, refund),
-                    true => {
-                        counter.close(until, now, 0, refund);
-                    }
-                }
-                if over > 0 {
-                    let until = if one.horizon.slides() { one.horizon.until(now) } else { until };
-                    book_overrun(counter, until, over, now);
-                }
+        if record.expired || cost > reserved {
+            return settle_otherwise(record, charges, scopes, cost, now);
+        }
+        for (index, run) in charges.runs.iter().enumerate() {
+            let counters = scopes.at(record.slots.get(index)).let_go();
+            for one in &run.costs {
+                let counter = counters.at(one.column);
+                counter.end(one.horizon.until_of(record.at), now, reserved, reserved - cost);
             }
         }
     }
@@ -43,20 +36,18 @@ impl State {
         let now = self.advance(at);
         let Self { held, plans, scopes, .. } = self;
         let Some(record) = held.close(reservation) else { return };
-        let mut untils = record.untils.iter().chain(&record.more_untils);
-        for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
-            let scope = scopes.at(*slot);
-            scope.held_by -= 1;
-            let counters = scope.counters();
-            for one in &run.booked {
-                let Some(counter) = counters.get_mut(one.column as usize) else { continue };
-                if one.kind == Kind::Cost {
-                    let until = one.horizon.until_of(record.at);
-                    let open = if record.expired { 0 } else { record.cost };
-                    counter.close(until, now, open, record.cost);
-                } else if let Some(until) = untils.next() {
-                    counter.close(*until, now, 0, 1);
-                }
+        let open = if record.expired { 0 } else { record.cost };
+        let mut calls = 0;
+        for (index, run) in plans.at(record.plan).runs.iter().enumerate() {
+            let counters = scopes.at(record.slots.get(index)).let_go();
+            for one in &run.costs {
+                let counter = counters.at(one.column);
+                counter.close(one.horizon.until_of(record.at), now, open, record.cost);
+            }
+            for one in &run.calls {
+                let counter = counters.at(one.column);
+                counter.close(record.untils.get(calls), now, 0, 1);
+                calls += 1;
             }
         }
     }
@@ -65,10 +56,10 @@ impl State {
     pub(super) fn expire(&mut self, now: u64) {
         let Self { held, plans, scopes, .. } = self;
         held.expire(now, |record: &Record| {
-            for (run, slot) in plans.at(record.plan).runs.iter().zip(&record.slots) {
-                for one in run.booked.iter().filter(|one| one.kind == Kind::Cost) {
+            for (index, run) in plans.at(record.plan).runs.iter().enumerate() {
+                for one in &run.costs {
                     let until = one.horizon.until_of(record.at);
-                    if let Some(counter) = scopes.counter(*slot, one.column) {
+                    if let Some(counter) = scopes.counter(record.slots.get(index), one.column) {
                         counter.close(until, now, record.cost, 0);
                     }
                 }
@@ -76,7 +67,9 @@ impl State {
         });
         while let Some(reservation) = held.surplus() {
             let Some(record) = held.close(reservation) else { continue };
-            record.slots.iter().for_each(|slot| scopes.at(*slot).held_by -= 1);
+            for index in 0..plans.at(record.plan).runs.len() {
+                scopes.at(record.slots.get(index)).let_go();
+            }
         }
     }
 
@@ -91,8 +84,7 @@ impl State {
         }
         let (slot, _) = self.scopes.enter(family, value, hash);
         let amount = adjustment.delta.unsigned_abs();
-        self.scopes.at(slot).ensure(meaning.column + 1);
-        let Some(counter) = self.scopes.counter(slot, meaning.column) else { return };
+        let counter = self.scopes.at(slot).counters.at(meaning.column);
         counter.roll(now);
         if adjustment.delta < 0 {
             counter.take_settled(amount);
@@ -103,12 +95,31 @@ impl State {
     }
 }
 
-/// A period is charged for the calls that began in it; a sliding window takes an
-/// overrun when it becomes known.
-#[cold]
-fn book_overrun(counter: &mut Counter, until: u64, over: u64, now: u64) {
-    if until > now {
-        counter.roll(now);
-        counter.add(until, over);
+/// Settles a call that cost more than was reserved, or whose deadline has passed.
+#[inline(never)]
+fn settle_otherwise(
+    record: &Record,
+    charges: &mut Charges,
+    scopes: &mut Scopes,
+    cost: u64,
+    now: u64,
+) {
+    let reserved = record.cost;
+    let (refund, over) = (reserved.saturating_sub(cost), cost.saturating_sub(reserved));
+    let open = if record.expired { 0 } else { reserved };
+    for (index, run) in charges.runs.iter_mut().enumerate() {
+        let counters = scopes.at(record.slots.get(index)).let_go();
+        for one in &mut run.costs {
+            let counter = counters.at(one.column);
+            let until = one.horizon.until_of(record.at);
+            counter.close(until, now, open, refund);
+            // A period is charged for the calls that began in it; a sliding window takes
+            // an overrun when it becomes known.
+            let until = if one.horizon.slides() { one.horizon.until(now) } else { until };
+            if over > 0 && until > now {
+                counter.roll(now);
+                counter.add(until, over);
+            }
+        }
     }
 }

@@ -5,13 +5,14 @@
 
 use std::ops::{Index, IndexMut};
 
-const CHUNK_BITS: u32 = 9;
+const CHUNK_BITS: u32 = 8;
 const CHUNK: usize = 1 << CHUNK_BITS;
 
 /// Values at stable numbers.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
-    chunks: Vec<Vec<T>>,
+    // Arrays, because their length need not be looked at.
+    chunks: Vec<Box<[T; CHUNK]>>,
     /// Places given back; the last one is taken first, while it is still in cache.
     free: Vec<u32>,
     len: u32,
@@ -27,16 +28,19 @@ impl<T: Default> Slab<T> {
     /// A place, with whatever its last user left in it, or a new default value.
     #[inline]
     pub(super) fn take(&mut self) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            return slot;
+        match self.free.pop() {
+            Some(slot) => slot,
+            None => self.take_new(),
         }
+    }
+
+    #[inline(never)]
+    fn take_new(&mut self) -> u32 {
         let slot = self.len;
         self.len += 1; // four thousand million places do not fit in memory
         if (slot as usize).is_multiple_of(CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        if let Some(chunk) = self.chunks.last_mut() {
-            chunk.push(T::default());
+            let values: Vec<_> = (0..CHUNK).map(|_| T::default()).collect();
+            self.chunks.extend(values.into_boxed_slice().try_into());
         }
         slot
     }
@@ -49,14 +53,30 @@ impl<T> Slab<T> {
         self.free.push(slot);
     }
 
+    /// Gives a place back if its value says so, which may come from outside, and shows the
+    /// value.
+    #[inline]
+    pub(super) fn give_if(&mut self, slot: u32, ends: impl FnOnce(&mut T) -> bool) -> Option<&T> {
+        let chunk = self.chunks.get_mut((slot >> CHUNK_BITS) as usize)?;
+        let value = &mut chunk[slot as usize % CHUNK];
+        if !ends(value) {
+            return None;
+        }
+        self.free.push(slot);
+        Some(value)
+    }
+
     /// How many places there are, taken or free.
     pub(super) fn places(&self) -> u32 {
         self.len
     }
 
-    /// The value at a number that may come from outside.
+    /// The value at a number that may come from outside. Behind the last place there may
+    /// be values that nobody has touched.
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.chunks.get_mut((slot >> CHUNK_BITS) as usize)?.get_mut(slot as usize % CHUNK)
+        let chunk = self.chunks.get_mut((slot >> CHUNK_BITS) as usize)?;
+        Some(&mut chunk[slot as usize % CHUNK])
     }
 }
 
@@ -64,12 +84,14 @@ impl<T> Slab<T> {
 impl<T> Index<u32> for Slab<T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, slot: u32) -> &T {
         &self.chunks[(slot >> CHUNK_BITS) as usize][slot as usize % CHUNK]
     }
 }
 
 impl<T> IndexMut<u32> for Slab<T> {
+    #[inline]
     fn index_mut(&mut self, slot: u32) -> &mut T {
         &mut self.chunks[(slot >> CHUNK_BITS) as usize][slot as usize % CHUNK]
     }

@@ -51,6 +51,14 @@ impl State {
         self.meanings.add(key, family)
     }
 
+    /// Takes note of a limit.
+    #[inline]
+    pub(super) fn widen(&mut self, counter: CounterId, limit: u64) {
+        if let Some(times) = self.meanings.widen(counter, limit) {
+            self.plans.renew(counter, times);
+        }
+    }
+
     /// Takes note of a time and does what is due by then. Returns the store's time,
     /// which never runs backwards and never reaches the end of time, so that what
     /// counts until then counts for ever.

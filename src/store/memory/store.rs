@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{
     charges::Plan,
-    planned::Wish,
+    planned::{Name, Wish},
     scopes::hash_of,
     state::State,
     sync::{Mutex, MutexGuard},
@@ -109,13 +109,12 @@ impl MemoryStore {
     /// known already.
     pub(crate) fn plan(&self, charges: &[Charge], limits: &[(CounterId, u64)]) -> Option<Plan> {
         let mut state = self.lock();
-        limits.iter().for_each(|(counter, limit)| state.meanings.widen(*counter, *limit));
+        limits.iter().for_each(|(counter, limit)| state.widen(*counter, *limit));
         let State { meanings, scopes, plans, .. } = &mut *state;
         let number = plans.of(charges, meanings, scopes).ok()?;
         let runs = &plans.at(number).runs;
         let in_order = (0..).zip(runs).all(|(index, run)| run.value == index);
-        let values = runs.len();
-        (in_order && values <= Self::MOST_RUNS).then_some(Plan { number, values })
+        (in_order && runs.len() <= Self::MOST_RUNS).then_some(Plan { number })
     }
 
     /// Reserves what a plan books, with a limit for each of its charges. `None` if there
@@ -124,18 +123,17 @@ impl MemoryStore {
     pub(crate) fn reserve_planned(
         &self,
         plan: &Plan,
-        values: &[&str],
+        values: [&str; Self::MOST_RUNS],
         limits: &[u64],
         cost: u64,
         at: Timestamp,
         lasts: u64,
     ) -> Option<Reservation> {
-        let mut hashes = [0; Self::MOST_RUNS];
-        let (values, hashes) = (values.get(..plan.values)?, hashes.get_mut(..plan.values)?);
-        for (hash, value) in hashes.iter_mut().zip(values) {
-            *hash = hash_of(&self.hasher, value);
+        let mut names = values.map(|text| Name { text, hash: 0 });
+        for name in &mut names {
+            name.hash = hash_of(&self.hasher, name.text);
         }
-        let wish = Wish { plan: plan.number, values, hashes, limits, cost, lasts };
+        let wish = Wish { plan: plan.number, names: &names, limits, cost, lasts };
         self.lock().reserve(&wish, at)
     }
 
