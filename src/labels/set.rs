@@ -29,8 +29,9 @@ pub struct Labels(Option<Arc<[Label]>>);
 struct Label {
     key: Word,
     value: Word,
-    /// Whether key and value are within the bounds.
-    fits: bool,
+    /// Whether it and all behind it are within the bounds, which every call asks of the
+    /// first.
+    fit: bool,
 }
 
 impl Labels {
@@ -52,6 +53,15 @@ impl Labels {
         [(key, value)].into_iter().fold(self, |labels, (key, value)| {
             labels.over(&Self(Some(Arc::new([Label::new(key.into(), value.into())]))))
         })
+    }
+
+    fn many(mut all: Vec<Label>) -> Self {
+        let mut fit = all.len() <= Self::MAX_LABELS;
+        for label in all.iter_mut().rev() {
+            fit &= label.fits();
+            label.fit = fit;
+        }
+        Self(Some(all.into()))
     }
 
     /// The value of a label.
@@ -110,7 +120,7 @@ impl Labels {
                         None => all.push(label.clone()),
                     }
                 }
-                Self(Some(all.into()))
+                Self::many(all)
             }
         }
     }
@@ -129,24 +139,33 @@ impl Labels {
     /// [`LabelError`] names the label and the bound that is exceeded.
     #[inline]
     pub fn check(&self) -> Result<(), LabelError> {
-        let Some(all) = &self.0 else { return Ok(()) };
-        if all.len() > Self::MAX_LABELS {
-            return Err(LabelError::TooMany(all.len()));
+        match self.0.as_deref() {
+            Some(all @ [first, ..]) if !first.fit => Err(exceeded(all)),
+            _ => Ok(()),
         }
-        match all.iter().find(|label| !label.fits) {
-            None => Ok(()),
-            Some(label) => Err(label.too_long()),
-        }
+    }
+}
+
+#[cold]
+fn exceeded(all: &[Label]) -> LabelError {
+    match all.iter().find(|label| !label.fits()) {
+        Some(label) if all.len() <= Labels::MAX_LABELS => label.too_long(),
+        _ => LabelError::TooMany(all.len()),
     }
 }
 
 impl Label {
     fn new(key: SmolStr, value: SmolStr) -> Self {
-        let fits = key.len() <= Labels::MAX_KEY && value.len() <= Labels::MAX_VALUE;
-        Self { key: Word::key(key), value: Word::new(value), fits }
+        let mut label = Self { key: Word::key(key), value: Word::new(value), fit: false };
+        label.fit = label.fits();
+        label
     }
 
-    #[cold]
+    /// Whether key and value are within the bounds.
+    fn fits(&self) -> bool {
+        self.key.text().len() <= Labels::MAX_KEY && self.value.text().len() <= Labels::MAX_VALUE
+    }
+
     fn too_long(&self) -> LabelError {
         let key = self.key.text().chars().take(Labels::MAX_KEY).collect::<String>().into();
         LabelError::TooLong { key, bytes: self.value.text().len() }
@@ -228,7 +247,11 @@ mod tests {
         assert!(error.to_string().len() < 200, "{error}");
         let error = Labels::new().with(huge.as_str(), "x").check().unwrap_err();
         assert!(error.to_string().len() < 200, "{error}");
+        let error = Labels::new().with("a", "b").with(huge.as_str(), "x").with("c", "d").check();
+        assert!(matches!(error, Err(LabelError::TooLong { bytes: 1, .. })));
         let many: Labels = (0..33).map(|n| (format!("k{n}"), "v")).collect();
         assert_eq!(many.check(), Err(LabelError::TooMany(33)));
+        let most: Labels = (0..32).map(|n| (format!("k{n}"), "v")).collect();
+        assert_eq!(most.check(), Ok(()));
     }
 }
