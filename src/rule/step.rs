@@ -75,18 +75,18 @@ impl Step {
         match self {
             Self::Restrict(rule) => rule.condition()?.label_in(),
             Self::Downgrade(rule) => rule.condition().label_in(),
-            Self::Counted(_) | Self::MaxCost(_) | Self::Function(_) | Self::Custom(_) => None,
+            _ => None,
         }
     }
 
     /// Whether code of the user's runs in it, which may look into a call's body.
     pub(crate) fn has_user_code(&self) -> bool {
         match self {
-            Self::Function(_) | Self::Custom(_) => true,
             Self::Counted(rule) => matches!(rule.limit, LimitSource::From(_)),
             Self::Restrict(rule) => rule.has_closure(),
             Self::Downgrade(rule) => rule.has_closure(),
             Self::MaxCost(_) => false,
+            _ => true,
         }
     }
 }

@@ -150,6 +150,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::{
         claim::Unit,
         clock::Timestamp,
@@ -175,5 +177,28 @@ mod tests {
         assert!(reserve(2).is_some());
         assert_eq!((reserve(3), store.scopes()), (None, 1));
         assert!(reserve(4).is_some());
+    }
+
+    #[test]
+    fn a_planned_call_is_kept_by_itself_once_a_limit_asks_for_that() {
+        let store = MemoryStore::new();
+        let window = Window::sliding(Duration::from_secs(60));
+        let key = CounterKey { workspace: "w".into(), label: None, unit: Unit::Calls, window };
+        let charges = [Charge { counter: store.counter(&key), value: 0 }];
+        let plan = store.plan(&charges, &[]).expect("one charge");
+        let at = |millis: u64| Timestamp::from_nanos(millis * 1_000_000);
+        let reserve = |millis| {
+            store.reserve_planned(&plan, [""; 4], &[u64::MAX], 0, at(millis), 1).is_some()
+        };
+        let counted = |millis| {
+            let read = store.read_now(charges[0].counter, "", at(millis));
+            read.map(|reading| reading.settled + reading.reserved)
+        };
+        assert!(reserve(500));
+        assert_eq!((counted(60_500), counted(61_000)), (Ok(1), Ok(0)), "its bucket counts");
+        // Another policy, on the same store, limits these calls.
+        assert!(store.plan(&charges, &[(charges[0].counter, 5)]).is_some());
+        assert!(reserve(70_500));
+        assert_eq!((counted(130_499), counted(130_500)), (Ok(1), Ok(0)));
     }
 }
