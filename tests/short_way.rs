@@ -18,7 +18,7 @@ use driftlock::{
     MaxCostPerRequest, MemoryStore, Mode, MonthlyBudget, Operation, Otherwise, PerUserBudget,
     Permit, Policy, PolicyBuilder, Price, PriceBook, Provider, RestrictModel, Scope,
     TagBasedModelDowngrade, UnknownPrice, Usage, Usd, VelocityLimit, Verdict, Window, Zone,
-    rule::{label, rule_fn},
+    rule::{label, not, rule_fn},
 };
 use proptest::prelude::*;
 
@@ -56,7 +56,22 @@ fn with_rule(builder: PolicyBuilder, rule: u8, tight: bool) -> PolicyBuilder {
         12 => builder.rule(Budget::lifetime(if tight { Usd::ZERO } else { Usd::MAX })),
         13 => builder.rule(VelocityLimit::new(u64::from(!tight) * u64::MAX, minute)),
         14 => builder.rule(CostVelocity::new(cents(1), minute).per_label("model family")),
-        _ => builder.rule(MonthlyBudget::new(cents(2)).named("the same counter")),
+        15 => builder.rule(MonthlyBudget::new(cents(2)).named("the same counter")),
+        16 => {
+            let some = label("user").is_in(["ann", "bo", "somebody"]);
+            builder.rule(RestrictModel::new(["gpt-4o-mini"]).when(some).named("some users"))
+        }
+        17 => builder.rule(RestrictModel::new(["claude-sonnet-4-5"]).named("for nobody")),
+        18 => {
+            let unplanned = RestrictModel::allow_only(["gpt-4.1-nano"]).named("without a plan");
+            builder.rule(unplanned.when(not(label("plan").exists())))
+        }
+        19 => builder.rule(MaxCostPerRequest::new(cents(1)).named("another maximum")),
+        // More labels than are looked up beforehand.
+        _ => ["a", "b", "c", "d", "e", "plan"].into_iter().fold(builder, |builder, key| {
+            let restriction = RestrictModel::new(["gpt-4o"]).named(format!("by {key}"));
+            builder.rule(restriction.when(label(key).is_in(["trial", "b"])))
+        }),
     }
 }
 
@@ -244,7 +259,7 @@ proptest! {
 
     #[test]
     fn the_short_way_decides_denies_and_counts_as_the_long_one(
-        rules in prop::collection::vec((0..16u8, any::<bool>()), 0..7),
+        rules in prop::collection::vec((0..21u8, any::<bool>()), 0..7),
         settings in settings(),
         steps in prop::collection::vec(step(), 1..60),
     ) {

@@ -187,9 +187,8 @@ mod tests {
         let charges = [Charge { counter: store.counter(&key), value: 0 }];
         let plan = store.plan(&charges, &[]).expect("one charge");
         let at = |millis: u64| Timestamp::from_nanos(millis * 1_000_000);
-        let reserve = |millis| {
-            store.reserve_planned(&plan, [""; 4], &[u64::MAX], 0, at(millis), 1).is_some()
-        };
+        let reserve =
+            |millis| store.reserve_planned(&plan, [""; 4], &[u64::MAX], 0, at(millis), 1).is_some();
         let counted = |millis| {
             let read = store.read_now(charges[0].counter, "", at(millis));
             read.map(|reading| reading.settled + reading.reserved)
