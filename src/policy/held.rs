@@ -78,7 +78,7 @@ impl Held {
         Self {
             policy,
             reservation,
-            priced: Priced::new(call, version, quote.entry),
+            priced: Priced::new(call, version, quote),
             reserved: quote.cost,
             bound,
             provider: call.provider().clone(),
