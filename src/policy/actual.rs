@@ -157,7 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::plain::tests::{CallFacts, books, calls, counts, policy, settings};
+    use crate::policy::plain::tests::{books, calls, counts, policy, settings};
 
     /// What a response may tell.
     fn usages() -> impl Strategy<Value = Usage> {
@@ -181,41 +181,54 @@ mod tests {
         })
     }
 
-    fn seldom<T: Clone + std::fmt::Debug + 'static>(
-        some: Vec<T>,
-    ) -> impl Strategy<Value = Option<T>> {
+    fn seldom(some: &'static [&'static str]) -> impl Strategy<Value = Option<&'static str>> {
         prop_oneof![3 => Just(None), 1 => prop::sample::select(some).prop_map(Some)]
     }
 
+    fn told() -> impl Strategy<Value = (Option<Usage>, Told<'static>)> {
+        let usage = prop_oneof![9 => usages().prop_map(Some), 1 => Just(None)];
+        let model = seldom(&["gpt-4o", "gpt-4o-mini-2024-07-18", "unheard-of", ""]);
+        let tier = seldom(&["default", "flex", "priority", "warp"]);
+        let region = seldom(&["us", "global"]);
+        let flags = (prop::bool::weighted(0.1), any::<bool>());
+        (usage, model, tier, region, flags).prop_map(
+            |(usage, model, service_tier, region, flags)| {
+                let (contradictory, tells_searches) = flags;
+                let told = Told {
+                    model,
+                    service_tier,
+                    region,
+                    contradictory,
+                    tells_searches,
+                    ..Told::default()
+                };
+                (usage, told)
+            },
+        )
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #![proptest_config(ProptestConfig::with_cases(100))]
 
         #[test]
         fn a_plain_answer_costs_what_it_costs_at_length(
-            facts in calls(),
+            calls in prop::collection::vec((calls(), told()), 100),
             settings in settings(),
             book in books(),
-            usage in prop_oneof![9 => usages().prop_map(Some), 1 => Just(None)],
-            model in seldom(vec!["gpt-4o", "gpt-4o-mini-2024-07-18", "unheard-of", ""]),
-            service_tier in seldom(vec!["default", "flex", "priority", "warp"]),
-            region in seldom(vec!["us", "global"]),
-            contradictory in prop::bool::weighted(0.1),
-            tells_searches in any::<bool>(),
         ) {
             let policy = policy(settings);
             policy.set_prices(book);
             let (version, book) = policy.0.prices.current();
-            let mut call: Call = CallFacts::call(&facts);
-            let Ok(quote) = policy.quote(&mut call, book) else { return Ok(()) };
-            let priced = Priced::new(&call, version, &quote);
-            prop_assert_eq!(priced.terms, Terms::of(&call));
-            let told = Told {
-                usage: usage.as_ref(), model, service_tier, region, contradictory,
-                is_partial: false, tells_searches,
-            };
-            let cost = policy.0.actual_cost(&priced, call.provider(), &told);
-            let long = policy.0.actual_cost_at_length(&priced, call.provider(), &told);
-            prop_assert_eq!(cost, long, "{:?} {:?}", priced, told);
+            for (facts, (usage, told)) in calls {
+                let mut call = facts.call();
+                let Ok(quote) = policy.quote(&mut call, book) else { continue };
+                let priced = Priced::new(&call, version, &quote);
+                prop_assert_eq!(priced.terms, Terms::of(&call));
+                let told = Told { usage: usage.as_ref(), ..told };
+                let cost = policy.0.actual_cost(&priced, call.provider(), &told);
+                let long = policy.0.actual_cost_at_length(&priced, call.provider(), &told);
+                prop_assert_eq!(cost, long, "{:?} {:?}", priced, told);
+            }
         }
     }
 }

@@ -228,21 +228,25 @@ pub(in crate::policy) fn policy(settings: Settings) -> Policy {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn a_plain_call_is_quoted_as_at_length(
-        facts in calls(), settings in settings(), book in books(),
+        calls in prop::collection::vec(calls(), 100), settings in settings(), book in books(),
     ) {
         let policy = policy(settings);
-        let (mut short, mut long) = (facts.call(), facts.call());
-        let quote = policy.quote(&mut short, &book);
-        let found = book.find_entry(long.provider(), long.model());
-        let at_length = policy.quote_at_length(&mut long, &book, found);
-        let told = |quote: Result<Quote, Deny>| quote.map(|quote| Quote { bill: Bill::default(), ..quote });
-        prop_assert_eq!(format!("{:?}", told(quote)), format!("{:?}", told(at_length)));
-        prop_assert_eq!(short.estimate(), long.estimate());
-        prop_assert_eq!(short.max_output_tokens(), long.max_output_tokens());
+        let told = |quote: Result<Quote, Deny>| {
+            format!("{:?}", quote.map(|quote| Quote { bill: Bill::default(), ..quote }))
+        };
+        for facts in calls {
+            let (mut short, mut long) = (facts.call(), facts.call());
+            let quote = policy.quote(&mut short, &book);
+            let found = book.find_entry(long.provider(), long.model());
+            let at_length = policy.quote_at_length(&mut long, &book, found);
+            prop_assert_eq!(told(quote), told(at_length), "{:?}", facts);
+            prop_assert_eq!(short.estimate(), long.estimate(), "{:?}", facts);
+            prop_assert_eq!(short.max_output_tokens(), long.max_output_tokens(), "{:?}", facts);
+        }
     }
 }
 
