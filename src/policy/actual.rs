@@ -70,7 +70,7 @@ impl Priced {
 
     /// The cost of a plain call with a plain answer; `None` if either is not.
     #[inline]
-    fn plain_cost(&self, told: &Told<'_>) -> Option<Usd> {
+    pub(super) fn plain_cost(&self, told: &Told<'_>) -> Option<Usd> {
         let says_more = told.model.is_some()
             || told.service_tier.is_some()
             || told.region.is_some()
@@ -95,19 +95,7 @@ impl Inner {
     /// of the decision; a model the book does not know costs the dearer of the reserved
     /// row and the fallback.
     /// `None` if the usage cannot be true.
-    #[inline]
     pub(super) fn actual_cost(
-        &self,
-        priced: &Priced,
-        provider: &Provider,
-        told: &Told<'_>,
-    ) -> Option<Usd> {
-        let plain = priced.plain_cost(told);
-        plain.or_else(|| self.actual_cost_at_length(priced, provider, told))
-    }
-
-    #[inline(never)]
-    fn actual_cost_at_length(
         &self,
         priced: &Priced,
         provider: &Provider,
@@ -225,8 +213,8 @@ mod tests {
                 let priced = Priced::new(&call, version, &quote);
                 prop_assert_eq!(priced.terms, Terms::of(&call));
                 let told = Told { usage: usage.as_ref(), ..told };
-                let cost = policy.0.actual_cost(&priced, call.provider(), &told);
-                let long = policy.0.actual_cost_at_length(&priced, call.provider(), &told);
+                let long = policy.0.actual_cost(&priced, call.provider(), &told);
+                let cost = priced.plain_cost(&told).or(long);
                 prop_assert_eq!(cost, long, "{:?} {:?}", priced, told);
             }
         }

@@ -2,13 +2,14 @@
 
 use super::{
     OnAbandoned, OnAmbiguous,
+    admit::StoreHandle,
     held::{Held, Phase},
 };
 use crate::{
     clock::Timestamp,
     provider::Told,
     settled::{Settled, SettledHow},
-    store::Ending,
+    store::{Ending, Store},
     telemetry::{self, guarded},
     usd::Usd,
 };
@@ -48,23 +49,25 @@ fn billing(phase: Phase) -> Billing {
 
 impl Held {
     /// Settles by what the response has told.
+    #[inline(always)] // of most ends much is known where they are
     pub(super) fn end(&mut self, end: End, told: &Told<'_>) {
-        let actual = self.actual(told);
-        let (cost, how) = self.verdict(end, actual, told.is_partial);
-        if let Some(reservation) = self.reservation {
-            let store = self.policy.store.get();
-            match how {
-                SettledHow::NotSent => store.release(reservation, Timestamp::EPOCH),
-                _ => {
-                    // Only an overrun is booked at the time of settling; a refund goes
-                    // back to where it was taken, so the clock need not be read for it.
-                    let is_over = cost > self.reserved;
-                    let at = if is_over { self.policy.clock.now() } else { Timestamp::EPOCH };
-                    let ending = Ending { how, model: told.model, usage: told.usage };
-                    store.conclude(reservation, cost, at, &ending);
-                }
-            }
+        // Most calls end so: all is told, and nobody listens.
+        if end == End::Complete
+            && !told.is_partial
+            && !self.is_heard()
+            && !telemetry::is_heard()
+            && let Some(cost) = self.priced.plain_cost(told)
+        {
+            return self.conclude(cost, SettledHow::Actual, told);
         }
+        self.end_at_length(end, told);
+    }
+
+    #[inline(never)]
+    fn end_at_length(&mut self, end: End, told: &Told<'_>) {
+        let actual = self.policy.actual_cost(&self.priced, &self.provider, told);
+        let (cost, how) = self.verdict(end, actual, told.is_partial);
+        self.conclude(cost, how, told);
         self.report(cost, how, told);
         // Events come last: a subscriber is code of others.
         if actual.is_none() && (told.usage.is_some() || told.contradictory) {
@@ -72,6 +75,27 @@ impl Held {
         }
         if self.is_heard() {
             guarded(|| self.hush());
+        }
+    }
+
+    /// Tells the store.
+    #[inline(always)]
+    fn conclude(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
+        let Some(reservation) = self.reservation else { return };
+        if how == SettledHow::NotSent {
+            return self.policy.store.get().release(reservation, Timestamp::EPOCH);
+        }
+        // Only an overrun is booked at the time of settling; a refund goes back to where it
+        // was taken, so the clock need not be read for it.
+        let is_over = cost > self.reserved;
+        let at = if is_over { self.policy.clock.now() } else { Timestamp::EPOCH };
+        match &self.policy.store {
+            // It does not write calls down.
+            StoreHandle::Memory(store) => store.settle(reservation, cost, at),
+            StoreHandle::Other(store) => {
+                let ending = Ending { how, model: told.model, usage: told.usage };
+                store.conclude(reservation, cost, at, &ending);
+            }
         }
     }
 
@@ -108,11 +132,6 @@ impl Held {
                 (seen.max(floor), SettledHow::Abandoned)
             }
         }
-    }
-
-    /// The cost of the usage seen, `None` if none was seen or it cannot be true.
-    fn actual(&self, told: &Told<'_>) -> Option<Usd> {
-        self.policy.actual_cost(&self.priced, &self.provider, told)
     }
 
     #[inline]
