@@ -14,8 +14,8 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
 pub(crate) fn same_bytes(one: &[u8], other: &[u8]) -> bool {
     match one.len() {
         length if length != other.len() => false,
-        4..8 => same_ends::<4>(one, other),
         8..=16 => same_ends::<8>(one, other),
+        4..8 => same_ends::<4>(one, other),
         17..=32 => same_ends::<16>(one, other),
         _ => one == other,
     }

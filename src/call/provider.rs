@@ -124,3 +124,19 @@ impl Operation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_are_told_apart_by_name_wherever_it_is_written() {
+        static ELSEWHERE: [&str; 2] = ["openai", "groq"];
+        let [openai, groq] = ELSEWHERE.each_ref().map(Provider::known);
+        assert_eq!(openai, Provider::OPENAI);
+        assert_eq!(groq, Provider::named("groq"));
+        assert_eq!(Provider::named("groq"), groq);
+        assert_ne!(groq, openai);
+        assert_ne!(Provider::named("openai2"), openai);
+    }
+}

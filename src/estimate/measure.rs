@@ -16,6 +16,9 @@ pub(crate) struct Measure {
 }
 
 pub(super) const PER_MESSAGE: u64 = 6;
+/// A byte is `k / 3` tokens.
+const BYTES_PER_TENTH: u64 = 30;
+const ROUND_UP: u64 = BYTES_PER_TENTH - 1;
 /// More bytes and messages than requests have, whose tokens do not fill 32 bits.
 const MANY: u64 = 1 << 24;
 
@@ -32,6 +35,7 @@ impl Measure {
         let bytes = input.text_bytes + input.schema_bytes;
         let tools = if has_tools { u64::from(self.tools) } else { 0 };
         let framing = input.messages * PER_MESSAGE + u64::from(self.per_call) + tools;
-        Some(((bytes * u64::from(self.tenths)).div_ceil(30) + framing, bytes + framing))
+        let expected = (ROUND_UP + bytes * u64::from(self.tenths)) / BYTES_PER_TENTH + framing;
+        Some((expected, bytes + framing))
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Priced {
     /// What it is billed by if it and its answer are plain.
     bill: Bill,
     /// The version of the price book.
-    version: u32,
+    version: usize,
     /// The book's row; `None` for an unknown model.
     entry: Option<EntryId>,
     terms: Terms,
@@ -45,6 +45,7 @@ impl Terms {
     const PLAIN: Self =
         Self { choices: 1, tier: Tier::Default, region: Region::Global, searches: 0 };
 
+    #[inline(always)] // as `Priced::new`
     fn of(call: &Call) -> Self {
         Self {
             choices: u32::try_from(call.choices().max(1)).unwrap_or(u32::MAX),
@@ -61,8 +62,7 @@ impl Priced {
         Self {
             at: call.at(),
             bill: quote.bill,
-            // There is no memory for four thousand million books.
-            version: u32::try_from(version).unwrap_or(u32::MAX),
+            version,
             entry: quote.entry,
             terms: if call.is_plain() { Terms::PLAIN } else { Terms::of(call) },
         }
@@ -102,7 +102,7 @@ impl Inner {
         told: &Told<'_>,
     ) -> Option<Usd> {
         let usage = told.usage?;
-        let book = self.prices.get(priced.version as usize);
+        let book = self.prices.get(priced.version);
         let answered = told.model.map(|model| book.find(provider, model));
         let reserved = priced.entry.map(|id| book.entry(id));
         let entry = match answered {
@@ -141,11 +141,17 @@ fn is_absurd(usage: &Usage, choices: u64, entry: Option<&Entry>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::policy::plain::tests::{books, calls, counts, policy, settings};
+    use crate::{
+        call::Operation,
+        policy::{
+            Policy,
+            plain::tests::{books, calls, counts, policy, settings},
+        },
+    };
 
     /// What a response may tell.
     fn usages() -> impl Strategy<Value = Usage> {
@@ -173,7 +179,7 @@ mod tests {
         prop_oneof![3 => Just(None), 1 => prop::sample::select(some).prop_map(Some)]
     }
 
-    fn told() -> impl Strategy<Value = (Option<Usage>, Told<'static>)> {
+    pub(in crate::policy) fn told() -> impl Strategy<Value = (Option<Usage>, Told<'static>)> {
         let usage = prop_oneof![9 => usages().prop_map(Some), 1 => Just(None)];
         let model = seldom(&["gpt-4o", "gpt-4o-mini-2024-07-18", "unheard-of", ""]);
         let tier = seldom(&["default", "flex", "priority", "warp"]);
@@ -218,5 +224,17 @@ mod tests {
                 prop_assert_eq!(cost, long, "{:?} {:?}", priced, told);
             }
         }
+    }
+
+    #[test]
+    fn most_answers_take_the_short_way() {
+        let policy = Policy::builder().build().unwrap();
+        let (version, book) = policy.0.prices.current();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
+        let quote = policy.quote(&mut call, book).unwrap();
+        let usage = Usage::tokens(700, 120);
+        let told = Told { usage: Some(&usage), ..Told::default() };
+        let cost = Priced::new(&call, version, &quote).plain_cost(&told);
+        assert_eq!(cost, Some("$0.000177".parse().unwrap()));
     }
 }

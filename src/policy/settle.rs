@@ -159,13 +159,97 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use crate::{
+        Permit,
         call::{Call, Operation, Provider},
+        claim::Scope,
         clock::ManualClock,
-        policy::{OnAmbiguous, Policy},
+        meter::Meter,
+        policy::{
+            OnAmbiguous, Policy, Settings, Spend, Stats,
+            actual::tests::told,
+            plain::tests::{calls, policy, settings},
+        },
+        provider::{Observed, Told},
         usage::Usage,
         usd::Usd,
+        window::{Window, Zone},
     };
+
+    #[derive(Clone, Copy, Debug)]
+    enum Way {
+        Settle,
+        SettleEstimate,
+        Complete,
+        Fail,
+        Abandon,
+        Drop,
+    }
+
+    fn end(mut permit: Permit, way: Way, status: Option<u16>, told: &Observed) {
+        permit.sent();
+        if let Some(status) = status {
+            permit.answered(status);
+        }
+        match (way, &told.usage) {
+            (Way::Settle, Some(usage)) => permit.settle(usage),
+            (Way::SettleEstimate, _) => permit.settle_estimate(),
+            (Way::Complete | Way::Settle, _) => permit.complete(told),
+            (Way::Fail, _) => permit.fail(told),
+            (Way::Abandon, _) => permit.abandon(told),
+            (Way::Drop, _) => drop(permit),
+        }
+    }
+
+    async fn so_far(policy: &Policy) -> (Spend, Stats) {
+        let month = Window::month(Zone::UTC);
+        (policy.spend(&Scope::Workspace, month).await.unwrap(), policy.stats())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(50))]
+
+        #[test]
+        fn a_call_settles_the_same_where_nobody_listens(
+            calls in prop::collection::vec(
+                (
+                    calls(),
+                    told(),
+                    any::<(bool, bool)>(),
+                    prop::sample::select(vec![
+                        Way::Settle, Way::Settle, Way::SettleEstimate, Way::Complete, Way::Fail,
+                        Way::Abandon, Way::Drop,
+                    ]),
+                    prop::sample::select(vec![None, Some(200), Some(429), Some(500)]),
+                ),
+                50,
+            ),
+            settings in settings(),
+        ) {
+            let heard = policy(Settings { receipts: true, ..settings.clone() });
+            let quiet = policy(settings);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            for (facts, (usage, told), (is_partial, is_final), way, status) in calls {
+                let Told { model, service_tier, region, contradictory, .. } = told;
+                let mut observed = Observed::default();
+                (observed.usage, observed.contradictory) = (usage, contradictory);
+                (observed.is_partial, observed.is_final) = (is_partial, is_final);
+                observed.model = model.map(Into::into);
+                observed.service_tier = service_tier.map(Into::into);
+                observed.region = region.map(Into::into);
+                let [quietly, loudly] = [&quiet, &heard].map(|policy| runtime.block_on(async {
+                    match policy.admit(&mut facts.call()).await {
+                        Ok(permit) => end(permit, way, status, &observed),
+                        Err(error) => return Err(error.to_string()),
+                    }
+                    Ok(so_far(policy).await)
+                }));
+                prop_assert_eq!(quietly, loudly, "{:?} {:?} {:?} {:?}", facts, way, status, observed);
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_call_is_charged_the_price_in_force_when_it_was_admitted() {

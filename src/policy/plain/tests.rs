@@ -215,7 +215,8 @@ pub(in crate::policy) fn settings() -> impl Strategy<Value = Settings> {
 }
 
 pub(in crate::policy) fn policy(settings: Settings) -> Policy {
-    let Settings { output_bound, input_bound, open_ended, unknown_price, mode, .. } = settings;
+    let Settings { output_bound, input_bound, open_ended, unknown_price, mode, receipts, .. } =
+        settings;
     Policy::builder()
         .clock(ManualClock::at("2026-11-01T00:00:00Z".parse().unwrap()))
         .output_bound(output_bound)
@@ -223,6 +224,7 @@ pub(in crate::policy) fn policy(settings: Settings) -> Policy {
         .open_ended(open_ended)
         .unknown_price(unknown_price)
         .mode(mode)
+        .receipts(receipts)
         .build()
         .unwrap()
 }
