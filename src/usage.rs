@@ -64,6 +64,12 @@ impl Usage {
         input | audio | self.reasoning_tokens == 0
     }
 
+    /// Whether there is nothing to it but plain text.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.has_no_parts() && self.web_searches == 0
+    }
+
     /// Whether no part is larger than its whole.
     #[inline]
     pub fn is_consistent(&self) -> bool {

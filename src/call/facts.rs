@@ -42,6 +42,9 @@ pub struct Call {
     pub(super) service_tier: Option<SmolStr>,
     pub(super) region: Option<SmolStr>,
     pub(super) web_searches: Option<u64>,
+    /// Whether something else than its size moves its price. Never taken back: at worst a
+    /// plain call is priced at length.
+    pub(super) is_special: bool,
     pub(super) labels: Labels,
     pub(super) body: Bytes,
     pub(super) json: OnceLock<Value>,
@@ -70,6 +73,7 @@ impl Call {
             service_tier: None,
             region: None,
             web_searches: None,
+            is_special: operation == Operation::Embeddings,
             labels: Labels::new(),
             body: Bytes::new(),
             json: OnceLock::new(),
@@ -84,6 +88,7 @@ impl Call {
     #[inline]
     pub fn with_input(mut self, input: Input) -> Self {
         self.input = input;
+        self.is_special |= input.media > 0;
         self
     }
 
@@ -100,6 +105,7 @@ impl Call {
     #[inline]
     pub fn with_choices(mut self, choices: u64) -> Self {
         self.choices = choices;
+        self.is_special |= choices > 1;
         self
     }
 
@@ -116,6 +122,7 @@ impl Call {
     #[inline]
     pub fn with_needs(mut self, needs: Needs) -> Self {
         self.needs = needs;
+        self.is_special |= needs.media;
         self
     }
 
@@ -125,6 +132,7 @@ impl Call {
     #[inline]
     pub fn with_open_ended(mut self, why: &'static str) -> Self {
         self.open_ended = Some(why);
+        self.is_special = true;
         self
     }
 
@@ -133,6 +141,7 @@ impl Call {
     #[inline]
     pub fn with_fallback_models(mut self, models: Vec<SmolStr>) -> Self {
         self.fallback_models = models;
+        self.is_special |= !self.fallback_models.is_empty();
         self
     }
 
@@ -141,6 +150,7 @@ impl Call {
     #[inline]
     pub fn with_service_tier(mut self, tier: impl Into<SmolStr>) -> Self {
         self.service_tier = Some(tier.into());
+        self.is_special = true;
         self
     }
 
@@ -150,6 +160,7 @@ impl Call {
     #[inline]
     pub fn with_region(mut self, region: impl Into<SmolStr>) -> Self {
         self.region = Some(region.into());
+        self.is_special = true;
         self
     }
 
@@ -159,6 +170,7 @@ impl Call {
     #[inline]
     pub fn with_web_searches(mut self, searches: u64) -> Self {
         self.web_searches = Some(searches);
+        self.is_special |= searches > 0;
         self
     }
 
@@ -258,6 +270,13 @@ impl Call {
     #[inline]
     pub fn web_searches(&self) -> Option<u64> {
         self.web_searches
+    }
+
+    /// Whether nothing but its model and its size moves its price: one answer in text to
+    /// texts, on nobody's special terms. That of any other call may be as plain.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.is_special
     }
 
     /// Its labels.

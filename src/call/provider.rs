@@ -8,6 +8,8 @@ use std::{
 
 use smol_str::SmolStr;
 
+use crate::same::same;
+
 /// Whose API a call goes to, by the name under which the price book lists it.
 ///
 /// # Example
@@ -27,15 +29,21 @@ enum Name {
     Other(Arc<str>),
 }
 
+// Each in one place, so that most often the same provider has the same address.
+static OPENAI: &str = "openai";
+static ANTHROPIC: &str = "anthropic";
+static GOOGLE: &str = "google";
+static AZURE: &str = "azure";
+
 impl Provider {
     /// OpenAI.
-    pub const OPENAI: Self = Self::known(&"openai");
+    pub const OPENAI: Self = Self::known(&OPENAI);
     /// Anthropic.
-    pub const ANTHROPIC: Self = Self::known(&"anthropic");
+    pub const ANTHROPIC: Self = Self::known(&ANTHROPIC);
     /// Google's Gemini API and Vertex AI.
-    pub const GOOGLE: Self = Self::known(&"google");
+    pub const GOOGLE: Self = Self::known(&GOOGLE);
     /// Microsoft Azure.
-    pub const AZURE: Self = Self::known(&"azure");
+    pub const AZURE: Self = Self::known(&AZURE);
 
     /// A provider by name.
     pub fn named(name: impl Into<SmolStr>) -> Self {
@@ -60,8 +68,12 @@ impl Provider {
 }
 
 impl PartialEq for Provider {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
+        match (&self.0, &other.0) {
+            (Name::Known(one), Name::Known(other)) if std::ptr::eq(*one, *other) => true,
+            _ => same(self.name(), other.name()),
+        }
     }
 }
 
@@ -110,5 +122,21 @@ impl Operation {
             Self::Embeddings => "embeddings",
             Self::GenerateContent => "generate_content",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_are_told_apart_by_name_wherever_it_is_written() {
+        static ELSEWHERE: [&str; 2] = ["openai", "groq"];
+        let [openai, groq] = ELSEWHERE.each_ref().map(Provider::known);
+        assert_eq!(openai, Provider::OPENAI);
+        assert_eq!(groq, Provider::named("groq"));
+        assert_eq!(Provider::named("groq"), groq);
+        assert_ne!(groq, openai);
+        assert_ne!(Provider::named("openai2"), openai);
     }
 }

@@ -1,6 +1,6 @@
 //! Input tokens.
 
-use super::tokenizer::Family;
+use super::{measure::PER_MESSAGE, tokenizer::Family};
 use crate::call::{Call, Operation};
 
 /// How many input tokens a call is expected to have, and at most.
@@ -132,24 +132,24 @@ impl BytesEstimator {
     /// The same where the tokenizer is known.
     #[inline]
     pub(crate) fn count(&self, call: &Call, family: Family) -> InputEstimate {
-        let input = call.input();
+        let (input, measure) = (call.input(), family.measure());
         let bytes = input.text_bytes.saturating_add(input.schema_bytes);
         // Embeddings are of the texts themselves, with a mark at either end.
         let (per_message, per_call) = match call.operation() {
             Operation::Embeddings => (PER_TEXT, 0),
-            _ => (PER_MESSAGE, family.per_call()),
+            _ => (PER_MESSAGE, measure.per_call.into()),
         };
         let framing = input
             .messages
             .saturating_mul(per_message)
             .saturating_add(per_call)
-            .saturating_add(if call.needs().tools { family.tools() } else { 0 });
-        let text = bytes.saturating_mul(family.tenths()).div_ceil(30);
+            .saturating_add(if call.needs().tools { measure.tools.into() } else { 0 });
+        let text = bytes.saturating_mul(measure.tenths.into()).div_ceil(30);
         let media = match input.media {
             0 => 0,
             media => media.saturating_mul(self.per_media(call.model())),
         };
-        let is_bounded = family.is_bounded() && input.media == 0 && call.open_ended().is_none();
+        let is_bounded = measure.is_bounded && input.media == 0 && call.open_ended().is_none();
         InputEstimate {
             expected: text.saturating_add(framing).saturating_add(media),
             ceiling: is_bounded.then(|| bytes.saturating_add(framing)),
@@ -159,13 +159,13 @@ impl BytesEstimator {
     /// What of it tools and schemas are.
     #[cfg(feature = "tiktoken")]
     pub(super) fn schemas(&self, call: &Call, family: Family) -> u64 {
-        let tools = if call.needs().tools { family.tools() } else { 0 };
-        let text = call.input().schema_bytes.saturating_mul(family.tenths()).div_ceil(30);
+        let measure = family.measure();
+        let tools = if call.needs().tools { measure.tools.into() } else { 0 };
+        let text = call.input().schema_bytes.saturating_mul(measure.tenths.into()).div_ceil(30);
         text.saturating_add(tools)
     }
 }
 
-const PER_MESSAGE: u64 = 6;
 const PER_TEXT: u64 = 2;
 
 #[cfg(test)]

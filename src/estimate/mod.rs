@@ -5,6 +5,7 @@
 //! shows, as the pages a search on the server reads, is up to [`OpenEnded`].
 
 mod input;
+mod measure;
 mod open_ended;
 mod output;
 #[cfg(feature = "tiktoken")]
@@ -18,5 +19,6 @@ pub use output::OutputBound;
 #[cfg_attr(docsrs, doc(cfg(feature = "tiktoken")))]
 pub use tiktoken::TiktokenEstimator;
 
-pub(crate) use output::{Output, output_tokens};
+pub(crate) use measure::Measure;
+pub(crate) use output::{OVERSHOOT, Output, output_tokens};
 pub(crate) use tokenizer::Family;

@@ -76,7 +76,7 @@ pub(crate) fn output_tokens(bound: OutputBound, call: &Call, model_limit: Option
 }
 
 /// Providers exceed a stated maximum now and then, by a token.
-const OVERSHOOT: u64 = 2;
+pub(crate) const OVERSHOOT: u64 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Which tokenizer a model has, as far as its name tells.
 
+use super::measure::Measure;
 use crate::call::Provider;
 
 /// Models whose texts come to about as many tokens.
@@ -52,37 +53,16 @@ impl Family {
         }
     }
 
-    /// The factor `k`, in tenths.
-    pub(super) fn tenths(self) -> u64 {
-        match self {
-            Self::OpenAi | Self::Other => 10,
-            Self::Gemini => 11,
-            Self::Claude => 13,
-            Self::NewClaude => 19,
-        }
-    }
-
-    /// Tokens around a prompt that is otherwise empty.
-    pub(super) fn per_call(self) -> u64 {
-        match self {
-            Self::Other => 80,
-            Self::Gemini => 8,
-            Self::OpenAi | Self::Claude | Self::NewClaude => 24,
-        }
-    }
-
-    /// Tokens that the mere presence of tools costs.
-    pub(super) fn tools(self) -> u64 {
-        match self {
-            Self::Claude | Self::NewClaude => 700,
-            Self::OpenAi | Self::Gemini => 64,
-            Self::Other => 256,
-        }
-    }
-
-    /// Whether nothing is billed as input but the request and known framing.
-    pub(super) fn is_bounded(self) -> bool {
-        self != Self::Other
+    /// What its tokens come to.
+    pub(crate) const fn measure(self) -> Measure {
+        let (tenths, per_call, tools) = match self {
+            Self::OpenAi => (10, 24, 64),
+            Self::Gemini => (11, 8, 64),
+            Self::Claude => (13, 24, 700),
+            Self::NewClaude => (19, 24, 700),
+            Self::Other => (10, 80, 256),
+        };
+        Measure { tenths, per_call, tools, is_bounded: !matches!(self, Self::Other) }
     }
 }
 

@@ -1,24 +1,35 @@
 //! What a call did cost.
 
-use super::{Inner, UnknownPrice, pricing::searches};
+use super::{
+    Inner, UnknownPrice,
+    pricing::{Quote, searches},
+};
 use crate::{
     call::{Call, Provider},
     clock::Timestamp,
-    price::{Entry, EntryId, Price, Region, Tier},
+    price::{Bill, Entry, EntryId, Price, Region, Tier},
     provider::Told,
     usage::Usage,
     usd::Usd,
 };
 
 /// By what a call was priced when it was admitted, so that it settles by the same.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Priced {
     /// When, because prices change at announced times.
     pub(super) at: Timestamp,
+    /// What it is billed by if it and its answer are plain.
+    bill: Bill,
     /// The version of the price book.
-    version: u32,
+    version: usize,
     /// The book's row; `None` for an unknown model.
     entry: Option<EntryId>,
+    terms: Terms,
+}
+
+/// What else was asked for that moves the price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Terms {
     /// How many answers were asked for, as far as one can count.
     choices: u32,
     /// The tier that was asked for.
@@ -29,26 +40,49 @@ pub(super) struct Priced {
     searches: u32,
 }
 
-impl Priced {
-    #[inline(always)] // it is to be written where it stays
-    pub(super) fn new(call: &Call, version: usize, entry: Option<EntryId>) -> Self {
+impl Terms {
+    /// Those of plain calls.
+    const PLAIN: Self =
+        Self { choices: 1, tier: Tier::Default, region: Region::Global, searches: 0 };
+
+    #[inline(always)] // as `Priced::new`
+    fn of(call: &Call) -> Self {
         Self {
-            at: call.at(),
-            // There is no memory for four thousand million books.
-            version: u32::try_from(version).unwrap_or(u32::MAX),
-            entry,
-            choices: u32::try_from(call.choices()).unwrap_or(u32::MAX),
+            choices: u32::try_from(call.choices().max(1)).unwrap_or(u32::MAX),
             tier: call.service_tier().map_or(Tier::Default, Tier::named),
             region: call.region().map_or(Region::Global, Region::named),
             searches: u32::try_from(searches(call)).unwrap_or(u32::MAX),
         }
+    }
+}
+
+impl Priced {
+    #[inline(always)] // it is to be written where it stays
+    pub(super) fn new(call: &Call, version: usize, quote: &Quote) -> Self {
+        Self {
+            at: call.at(),
+            bill: quote.bill,
+            version,
+            entry: quote.entry,
+            terms: if call.is_plain() { Terms::PLAIN } else { Terms::of(call) },
+        }
+    }
+
+    /// The cost of a plain call with a plain answer; `None` if either is not.
+    #[inline]
+    pub(super) fn plain_cost(&self, told: &Told<'_>) -> Option<Usd> {
+        let says_more = told.model.is_some()
+            || told.service_tier.is_some()
+            || told.region.is_some()
+            || told.contradictory;
+        if says_more { None } else { self.bill.cost(told.usage?) }
     }
 
     /// The tier of a response that may not say: a discount has to be said, a
     /// surcharge was asked for.
     #[inline]
     fn tier(&self, told: Option<&str>) -> Tier {
-        match (told, self.tier) {
+        match (told, self.terms.tier) {
             (Some(name), _) => Tier::named(name),
             (None, Tier::Batch | Tier::Flex | Tier::Scale) => Tier::Default,
             (None, asked) => asked,
@@ -68,7 +102,7 @@ impl Inner {
         told: &Told<'_>,
     ) -> Option<Usd> {
         let usage = told.usage?;
-        let book = self.prices.get(priced.version as usize);
+        let book = self.prices.get(priced.version);
         let answered = told.model.map(|model| book.find(provider, model));
         let reserved = priced.entry.map(|id| book.entry(id));
         let entry = match answered {
@@ -77,14 +111,14 @@ impl Inner {
         };
         if told.contradictory
             || !usage.is_consistent()
-            || is_absurd(usage, priced.choices.into(), entry)
+            || is_absurd(usage, priced.terms.choices.into(), entry)
         {
             return None;
         }
-        let unseen = if told.tells_searches { 0 } else { priced.searches.into() };
+        let unseen = if told.tells_searches { 0 } else { priced.terms.searches.into() };
         let searches = usage.web_searches.max(unseen);
         let tier = priced.tier(told.service_tier);
-        let region = told.region.map_or(priced.region, Region::named);
+        let region = told.region.map_or(priced.terms.region, Region::named);
         let cost = |price: &Price| price.cost_with(usage, searches, tier, region);
         let assumed = match &self.settings.unknown_price {
             UnknownPrice::Assume(price) => Some(cost(price)),
@@ -100,16 +134,107 @@ impl Inner {
     }
 }
 
-/// How far beyond a model's limits a usage may be before it is not believed.
-const ABSURD: u64 = 10;
-/// The limit where the book knows none: larger than any context window there is.
-const LARGEST_WINDOW: u64 = 20_000_000;
-
 #[inline]
 fn is_absurd(usage: &Usage, choices: u64, entry: Option<&Entry>) -> bool {
-    let context = entry.and_then(Entry::context_window).unwrap_or(LARGEST_WINDOW);
-    let output = entry.and_then(Entry::max_output_tokens).unwrap_or(context).max(context);
-    let output = output.saturating_mul(choices.max(1));
-    usage.input_tokens > context.saturating_mul(ABSURD)
-        || usage.output_tokens > output.saturating_mul(ABSURD)
+    let (input, output) = Entry::most_believed(entry);
+    usage.input_tokens > input || usage.output_tokens > output.saturating_mul(choices)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        call::Operation,
+        policy::{
+            Policy,
+            plain::tests::{books, calls, counts, policy, settings},
+        },
+    };
+
+    /// What a response may tell.
+    fn usages() -> impl Strategy<Value = Usage> {
+        let parts = prop_oneof![4 => Just([0; 8]), 1 => any::<[u8; 8]>()];
+        let part = prop_oneof![Just(1), Just(1_000), Just(u64::MAX / 255)];
+        (counts(), counts(), parts, part).prop_map(|(input, output, parts, size)| {
+            let [cached, write, write_1h, audio, cached_audio, reasoning, spoken, searches] =
+                parts.map(|part| if part < 128 { 0 } else { u64::from(part) * size });
+            Usage {
+                input_tokens: input,
+                cached_input_tokens: cached,
+                cache_write_tokens: write,
+                cache_write_1h_tokens: write_1h,
+                input_audio_tokens: audio,
+                cached_audio_tokens: cached_audio,
+                output_tokens: output,
+                reasoning_tokens: reasoning,
+                output_audio_tokens: spoken,
+                web_searches: searches,
+            }
+        })
+    }
+
+    fn seldom(some: &'static [&'static str]) -> impl Strategy<Value = Option<&'static str>> {
+        prop_oneof![3 => Just(None), 1 => prop::sample::select(some).prop_map(Some)]
+    }
+
+    pub(in crate::policy) fn told() -> impl Strategy<Value = (Option<Usage>, Told<'static>)> {
+        let usage = prop_oneof![9 => usages().prop_map(Some), 1 => Just(None)];
+        let model = seldom(&["gpt-4o", "gpt-4o-mini-2024-07-18", "unheard-of", ""]);
+        let tier = seldom(&["default", "flex", "priority", "warp"]);
+        let region = seldom(&["us", "global"]);
+        let flags = (prop::bool::weighted(0.1), any::<bool>());
+        (usage, model, tier, region, flags).prop_map(
+            |(usage, model, service_tier, region, flags)| {
+                let (contradictory, tells_searches) = flags;
+                let told = Told {
+                    model,
+                    service_tier,
+                    region,
+                    contradictory,
+                    tells_searches,
+                    ..Told::default()
+                };
+                (usage, told)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn a_plain_answer_costs_what_it_costs_at_length(
+            calls in prop::collection::vec((calls(), told()), 100),
+            settings in settings(),
+            book in books(),
+        ) {
+            let policy = policy(settings);
+            policy.set_prices(book);
+            let (version, book) = policy.0.prices.current();
+            for (facts, (usage, told)) in calls {
+                let mut call = facts.call();
+                let Ok(quote) = policy.quote(&mut call, book) else { continue };
+                let priced = Priced::new(&call, version, &quote);
+                prop_assert_eq!(priced.terms, Terms::of(&call));
+                let told = Told { usage: usage.as_ref(), ..told };
+                let long = policy.0.actual_cost(&priced, call.provider(), &told);
+                let cost = priced.plain_cost(&told).or(long);
+                prop_assert_eq!(cost, long, "{:?} {:?}", priced, told);
+            }
+        }
+    }
+
+    #[test]
+    fn most_answers_take_the_short_way() {
+        let policy = Policy::builder().build().unwrap();
+        let (version, book) = policy.0.prices.current();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
+        let quote = policy.quote(&mut call, book).unwrap();
+        let usage = Usage::tokens(700, 120);
+        let told = Told { usage: Some(&usage), ..Told::default() };
+        let cost = Priced::new(&call, version, &quote).plain_cost(&told);
+        assert_eq!(cost, Some("$0.000177".parse().unwrap()));
+    }
 }

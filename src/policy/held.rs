@@ -28,8 +28,8 @@ pub(super) struct Held {
     pub(super) phase: Phase,
     pub(super) deadline: Timestamp,
     pub(super) reply: Reply,
-    /// Only where somebody listens.
-    heard: Option<Heard>,
+    /// Only where somebody listens; else it is not to take room.
+    heard: Option<Box<Heard>>,
     /// What was said of its usage before its end, where no body passes through a layer.
     pub(super) seen: Option<Usage>,
 }
@@ -78,7 +78,7 @@ impl Held {
         Self {
             policy,
             reservation,
-            priced: Priced::new(call, version, quote.entry),
+            priced: Priced::new(call, version, quote),
             reserved: quote.cost,
             bound,
             provider: call.provider().clone(),
@@ -116,7 +116,7 @@ impl Held {
                 would_use,
             })
         });
-        self.heard = Some(Heard { span, receipt });
+        self.heard = Some(Box::new(Heard { span, receipt }));
     }
 
     pub(super) fn receipt(&self) -> Option<&Receipt> {

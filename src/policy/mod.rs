@@ -37,6 +37,7 @@ mod held;
 mod outage;
 mod permit;
 mod place;
+mod plain;
 mod plan;
 mod pricing;
 mod receipt;

@@ -170,11 +170,21 @@ impl Permit {
     }
 
     /// Settles, the first time it is called.
+    #[inline(always)]
     fn end(&mut self, end: End, told: &Told<'_>) {
         // Taken first: should code of others panic on the way, that was it.
         let mut held = std::mem::take(&mut self.held);
         if let Some(held) = held.get_mut() {
             held.end(end, told);
+        }
+    }
+
+    /// Settles a call that was dropped so far on its way.
+    #[inline(never)]
+    fn drop_in(&mut self, phase: Phase) {
+        match phase {
+            Phase::Held => self.end_as_seen(End::NotSent),
+            Phase::Sent | Phase::Answered(_) => self.end_as_seen(End::Broken),
         }
     }
 
@@ -215,11 +225,11 @@ impl Meter for Permit {
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
-        match self.held.get().map(|held| held.phase) {
-            None => {}
-            Some(Phase::Held) => self.end_as_seen(End::NotSent),
-            Some(Phase::Sent | Phase::Answered(_)) => self.end_as_seen(End::Broken),
+        if let Some(held) = self.held.get() {
+            let phase = held.phase;
+            self.drop_in(phase);
         }
     }
 }

@@ -59,18 +59,24 @@ impl Place {
 impl Drop for Place {
     #[inline]
     fn drop(&mut self) {
-        let Some(mut place) = self.0.take() else { return };
-        // Before anything is borrowed: it may be the last handle of a policy, whose end
-        // may run code of others.
-        *place = None;
-        let _ = SPARE.try_with(|spare| {
-            if let Ok(mut spare) = spare.try_borrow_mut()
-                && spare.len() < MOST_SPARE
-            {
-                spare.push(place);
-            }
-        });
+        if let Some(place) = self.0.take() {
+            give_back(place);
+        }
     }
+}
+
+#[inline(never)]
+fn give_back(mut place: Box<Option<Held>>) {
+    // Before anything is borrowed: it may be the last handle of a policy, whose end may run
+    // code of others.
+    *place = None;
+    let _ = SPARE.try_with(|spare| {
+        if let Ok(mut spare) = spare.try_borrow_mut()
+            && spare.len() < MOST_SPARE
+        {
+            spare.push(place);
+        }
+    });
 }
 
 #[cfg(test)]

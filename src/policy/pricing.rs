@@ -12,7 +12,7 @@ use crate::{
     estimate::{
         BytesEstimator, Estimator, InputEstimate, OpenEnded, Output, OutputBound, output_tokens,
     },
-    price::{Asked, Entry, EntryId, Price, PriceBook},
+    price::{Asked, Bill, Entry, EntryId, Price, PriceBook},
     usd::Usd,
 };
 
@@ -80,6 +80,8 @@ pub(crate) struct Quote {
     pub(crate) cost: Usd,
     /// Whether there is a price, from the book or assumed.
     pub(crate) known: bool,
+    /// What it is billed by if it and its answer are plain.
+    pub(crate) bill: Bill,
 }
 
 /// The provider may search on its own; how often is not known before.
@@ -90,10 +92,26 @@ pub(super) fn searches(call: &Call) -> u64 {
 
 impl Policy {
     /// Looks the model up and puts the estimate on the call.
+    #[inline]
     pub(super) fn quote(&self, call: &mut Call, book: &PriceBook) -> Result<Quote, Deny> {
+        let found = book.find_entry(call.provider(), call.model());
+        if let Some((id, entry)) = found
+            && let Some(quote) = self.quote_plain(call, id, entry)
+        {
+            return Ok(quote);
+        }
+        self.quote_at_length(call, book, found)
+    }
+
+    #[inline(never)]
+    pub(super) fn quote_at_length(
+        &self,
+        call: &mut Call,
+        book: &PriceBook,
+        found: Option<(EntryId, &Entry)>,
+    ) -> Result<Quote, Deny> {
         let settings = &self.0.settings;
-        let found = book.find(call.provider(), call.model());
-        let entry = found.map(|id| book.entry(id));
+        let (id, entry) = found.unzip();
         let price = match (entry, &settings.unknown_price) {
             (Some(entry), _) => entry.price_at(call.at()),
             (None, UnknownPrice::Assume(price)) => price,
@@ -115,7 +133,7 @@ impl Policy {
             _ => Bound::Assumed,
         };
         call.set_estimate(Some(Estimate { input_tokens, output_tokens, cost, bound }));
-        Ok(Quote { entry: found, cost, known: true })
+        Ok(Quote { entry: id, cost, known: true, bill: Bill::default() })
     }
 
     #[inline(never)]

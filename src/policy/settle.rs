@@ -2,13 +2,14 @@
 
 use super::{
     OnAbandoned, OnAmbiguous,
+    admit::StoreHandle,
     held::{Held, Phase},
 };
 use crate::{
     clock::Timestamp,
     provider::Told,
     settled::{Settled, SettledHow},
-    store::Ending,
+    store::{Ending, Store},
     telemetry::{self, guarded},
     usd::Usd,
 };
@@ -48,23 +49,25 @@ fn billing(phase: Phase) -> Billing {
 
 impl Held {
     /// Settles by what the response has told.
+    #[inline(always)] // of most ends much is known where they are
     pub(super) fn end(&mut self, end: End, told: &Told<'_>) {
-        let actual = self.actual(told);
-        let (cost, how) = self.verdict(end, actual, told.is_partial);
-        if let Some(reservation) = self.reservation {
-            let store = self.policy.store.get();
-            match how {
-                SettledHow::NotSent => store.release(reservation, Timestamp::EPOCH),
-                _ => {
-                    // Only an overrun is booked at the time of settling; a refund goes
-                    // back to where it was taken, so the clock need not be read for it.
-                    let is_over = cost > self.reserved;
-                    let at = if is_over { self.policy.clock.now() } else { Timestamp::EPOCH };
-                    let ending = Ending { how, model: told.model, usage: told.usage };
-                    store.conclude(reservation, cost, at, &ending);
-                }
-            }
+        // Most calls end so: all is told, and nobody listens.
+        if end == End::Complete
+            && !told.is_partial
+            && !self.is_heard()
+            && !telemetry::is_heard()
+            && let Some(cost) = self.priced.plain_cost(told)
+        {
+            return self.conclude(cost, SettledHow::Actual, told);
         }
+        self.end_at_length(end, told);
+    }
+
+    #[inline(never)]
+    fn end_at_length(&mut self, end: End, told: &Told<'_>) {
+        let actual = self.policy.actual_cost(&self.priced, &self.provider, told);
+        let (cost, how) = self.verdict(end, actual, told.is_partial);
+        self.conclude(cost, how, told);
         self.report(cost, how, told);
         // Events come last: a subscriber is code of others.
         if actual.is_none() && (told.usage.is_some() || told.contradictory) {
@@ -72,6 +75,27 @@ impl Held {
         }
         if self.is_heard() {
             guarded(|| self.hush());
+        }
+    }
+
+    /// Tells the store.
+    #[inline(always)]
+    fn conclude(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
+        let Some(reservation) = self.reservation else { return };
+        if how == SettledHow::NotSent {
+            return self.policy.store.get().release(reservation, Timestamp::EPOCH);
+        }
+        // Only an overrun is booked at the time of settling; a refund goes back to where it
+        // was taken, so the clock need not be read for it.
+        let is_over = cost > self.reserved;
+        let at = if is_over { self.policy.clock.now() } else { Timestamp::EPOCH };
+        match &self.policy.store {
+            // It does not write calls down.
+            StoreHandle::Memory(store) => store.settle(reservation, cost, at),
+            StoreHandle::Other(store) => {
+                let ending = Ending { how, model: told.model, usage: told.usage };
+                store.conclude(reservation, cost, at, &ending);
+            }
         }
     }
 
@@ -110,11 +134,6 @@ impl Held {
         }
     }
 
-    /// The cost of the usage seen, `None` if none was seen or it cannot be true.
-    fn actual(&self, told: &Told<'_>) -> Option<Usd> {
-        self.policy.actual_cost(&self.priced, &self.provider, told)
-    }
-
     #[inline]
     fn report(&self, cost: Usd, how: SettledHow, told: &Told<'_>) {
         self.policy.tally.count_settled(how);
@@ -140,13 +159,97 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use crate::{
+        Permit,
         call::{Call, Operation, Provider},
+        claim::Scope,
         clock::ManualClock,
-        policy::{OnAmbiguous, Policy},
+        meter::Meter,
+        policy::{
+            OnAmbiguous, Policy, Settings, Spend, Stats,
+            actual::tests::told,
+            plain::tests::{calls, policy, settings},
+        },
+        provider::{Observed, Told},
         usage::Usage,
         usd::Usd,
+        window::{Window, Zone},
     };
+
+    #[derive(Clone, Copy, Debug)]
+    enum Way {
+        Settle,
+        SettleEstimate,
+        Complete,
+        Fail,
+        Abandon,
+        Drop,
+    }
+
+    fn end(mut permit: Permit, way: Way, status: Option<u16>, told: &Observed) {
+        permit.sent();
+        if let Some(status) = status {
+            permit.answered(status);
+        }
+        match (way, &told.usage) {
+            (Way::Settle, Some(usage)) => permit.settle(usage),
+            (Way::SettleEstimate, _) => permit.settle_estimate(),
+            (Way::Complete | Way::Settle, _) => permit.complete(told),
+            (Way::Fail, _) => permit.fail(told),
+            (Way::Abandon, _) => permit.abandon(told),
+            (Way::Drop, _) => drop(permit),
+        }
+    }
+
+    async fn so_far(policy: &Policy) -> (Spend, Stats) {
+        let month = Window::month(Zone::UTC);
+        (policy.spend(&Scope::Workspace, month).await.unwrap(), policy.stats())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(50))]
+
+        #[test]
+        fn a_call_settles_the_same_where_nobody_listens(
+            calls in prop::collection::vec(
+                (
+                    calls(),
+                    told(),
+                    any::<(bool, bool)>(),
+                    prop::sample::select(vec![
+                        Way::Settle, Way::Settle, Way::SettleEstimate, Way::Complete, Way::Fail,
+                        Way::Abandon, Way::Drop,
+                    ]),
+                    prop::sample::select(vec![None, Some(200), Some(429), Some(500)]),
+                ),
+                50,
+            ),
+            settings in settings(),
+        ) {
+            let heard = policy(Settings { receipts: true, ..settings.clone() });
+            let quiet = policy(settings);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            for (facts, (usage, told), (is_partial, is_final), way, status) in calls {
+                let Told { model, service_tier, region, contradictory, .. } = told;
+                let mut observed = Observed::default();
+                (observed.usage, observed.contradictory) = (usage, contradictory);
+                (observed.is_partial, observed.is_final) = (is_partial, is_final);
+                observed.model = model.map(Into::into);
+                observed.service_tier = service_tier.map(Into::into);
+                observed.region = region.map(Into::into);
+                let [quietly, loudly] = [&quiet, &heard].map(|policy| runtime.block_on(async {
+                    match policy.admit(&mut facts.call()).await {
+                        Ok(permit) => end(permit, way, status, &observed),
+                        Err(error) => return Err(error.to_string()),
+                    }
+                    Ok(so_far(policy).await)
+                }));
+                prop_assert_eq!(quietly, loudly, "{:?} {:?} {:?} {:?}", facts, way, status, observed);
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_call_is_charged_the_price_in_force_when_it_was_admitted() {

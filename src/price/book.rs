@@ -110,12 +110,18 @@ impl PriceBook {
     /// The entry for a model, by whatever name; upper and lower case are the same.
     #[inline]
     pub fn find(&self, provider: &Provider, model: &str) -> Option<EntryId> {
+        self.find_entry(provider, model).map(|(id, _)| id)
+    }
+
+    /// The same with the entry.
+    #[inline]
+    pub(crate) fn find_entry(&self, provider: &Provider, model: &str) -> Option<(EntryId, &Entry)> {
         let edition = &*self.0;
         let id = edition.recent.get(model);
-        if edition.entry(id).is_some_and(|entry| entry.is_named(provider, model)) {
-            return Some(EntryId(id));
+        match edition.entry(id) {
+            Some(entry) if entry.is_named(provider, model) => Some((EntryId(id), entry)),
+            _ => edition.look_up(provider, model).map(|id| (id, self.entry(id))),
         }
-        edition.look_up(provider, model)
     }
 
     /// An entry that [`PriceBook::find`] of this book gave.
@@ -225,6 +231,7 @@ fn unaffordable() -> &'static Entry {
     UNAFFORDABLE.get_or_init(|| Entry {
         provider: Provider::named("unknown"),
         model: "unknown".into(),
+        plain: None,
         price: Price::unaffordable(),
         later: Vec::new(),
         max_output_tokens: None,

@@ -6,7 +6,7 @@
 
 use super::{
     price::{PICOS_PER_NANO, Price, SAME, Sheet},
-    rates::{Rates, sum},
+    rates::Rates,
     tier::{Asked, Region, Tier},
 };
 use crate::{usage::Usage, usd::Usd};
@@ -34,7 +34,7 @@ impl Price {
         let bill =
             |rates: &Rates| self.in_usd(rates.tokens(usage), rates.pieces(web_searches), region);
         match self.sheets.first() {
-            Some(list) if tier == Tier::Default && usage.input_tokens <= self.plain.list_up_to => {
+            Some(list) if tier == Tier::Default && usage.input_tokens <= self.list_up_to => {
                 bill(&list.rates)
             }
             _ => self.cost_on_any_sheet(usage.input_tokens, tier, bill),
@@ -63,26 +63,7 @@ impl Price {
     /// reasoning, audio if it carries media, every context tier it can reach, and
     /// the tiers and region it permits. Discounts are not counted on. A model that
     /// is not free costs at least one nano-dollar.
-    #[inline]
     pub fn ceiling(&self, input_tokens: u64, output_tokens: u64, asked: &Asked<'_>) -> Usd {
-        let is_plain = asked.tier.is_none() && !asked.media && asked.web_searches == 0;
-        let most = match (self.plain.most, self.sheets.first()) {
-            (Some((input, output)), Some(list)) if is_plain => {
-                let tokens = sum([(input_tokens, input), (output_tokens, output)]);
-                self.in_usd(tokens, list.rates.pieces(0), asked.region())
-            }
-            _ => self.ceiling_of_any_sheet(input_tokens, output_tokens, asked),
-        };
-        if most.is_zero() && !self.is_free() { Usd::nanos(1) } else { most }
-    }
-
-    #[inline(never)]
-    fn ceiling_of_any_sheet(
-        &self,
-        input_tokens: u64,
-        output_tokens: u64,
-        asked: &Asked<'_>,
-    ) -> Usd {
         let anything = asked.tier.is_some_and(|name| self.billed_as(Tier::named(name)).is_none())
             && asked.tier != Some("auto");
         let region = asked.region();
@@ -97,7 +78,8 @@ impl Price {
             self.hundredths(tokens, rates.pieces(asked.web_searches), region)
         });
         // The largest first and then the division, once.
-        most.max().map_or(Usd::MAX, rounded_up)
+        let most = most.max().map_or(Usd::MAX, rounded_up);
+        if most.is_zero() && !self.is_free() { Usd::nanos(1) } else { most }
     }
 
     /// Whether it is nothing in every variant.
@@ -128,7 +110,7 @@ impl Price {
         Self {
             sheets: self.sheets.iter().map(scale).collect(),
             regional_percent: self.regional_percent,
-            plain: self.plain,
+            list_up_to: self.list_up_to,
         }
         .compared()
     }
@@ -214,10 +196,6 @@ mod tests {
         for entry in book.entries() {
             let price = entry.price();
             for (input, output) in sizes.into_iter().flat_map(|a| sizes.map(|b| (a, b))) {
-                let asked = Asked::default();
-                let long = price.ceiling_of_any_sheet(input, output, &asked);
-                let least = if price.is_free() { Usd::ZERO } else { Usd::nanos(1) };
-                assert_eq!(price.ceiling(input, output, &asked), long.max(least), "{entry:?}");
                 let usage = Usage {
                     cached_input_tokens: output.min(input),
                     ..Usage::tokens(input, output)

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::price::Price;
+use super::{plain::Plain, price::Price};
 use crate::{call::Provider, clock::Timestamp, estimate::Family, same::same};
 
 /// Which entry of a book; only meaningful together with the book it came from.
@@ -15,9 +15,12 @@ pub struct EntryId(pub(super) u32);
 ///
 /// For an example see [`PriceBook`](crate::PriceBook).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)] // what every call reads lies together
 pub struct Entry {
     pub(super) provider: Provider,
     pub(super) model: SmolStr,
+    /// Derived from the rest, for the calls that most are.
+    pub(super) plain: Option<Plain>,
     pub(super) price: Price,
     /// Announced changes, in order of time.
     pub(super) later: Vec<(Timestamp, Price)>,
@@ -42,6 +45,11 @@ impl Abilities {
     pub(super) const UNKNOWN: Self =
         Self { chat: true, embeddings: true, tools: true, media: true, schema: true };
 }
+
+/// How far beyond a model's limits a usage may be before it is not believed.
+const ABSURD: u64 = 10;
+/// The limit where the book knows none: larger than any context window there is.
+const LARGEST_WINDOW: u64 = 20_000_000;
 
 impl Entry {
     /// Whose list the price is from; for a model of one's own, the provider it was
@@ -80,7 +88,7 @@ impl Entry {
     /// Whether this is its own name, and not an alias or a dated one.
     #[inline]
     pub(super) fn is_named(&self, provider: &Provider, model: &str) -> bool {
-        same(&self.model, model) && same(self.provider.name(), provider.name())
+        same(&self.model, model) && self.provider == *provider
     }
 
     pub(crate) fn abilities(&self) -> Abilities {
@@ -93,8 +101,28 @@ impl Entry {
         self.tokenizer
     }
 
+    /// What plain calls come to, if that can be told without the rest.
+    #[inline]
+    pub(crate) fn plain(&self) -> Option<&Plain> {
+        self.plain.as_ref()
+    }
+
+    /// The most tokens of input, and of one answer, that are believed.
+    pub(crate) fn most_believed(entry: Option<&Self>) -> (u64, u64) {
+        let context = entry.and_then(Self::context_window).unwrap_or(LARGEST_WINDOW);
+        let output = entry.and_then(Self::max_output_tokens).unwrap_or(context).max(context);
+        (context.saturating_mul(ABSURD), output.saturating_mul(ABSURD))
+    }
+
+    /// With what follows from the rest.
+    pub(super) fn prepared(mut self) -> Self {
+        self.plain = Plain::of(&self);
+        self
+    }
+
     pub(super) fn scaled(&self, percent: u8) -> Self {
         let later = self.later.iter().map(|(from, price)| (*from, price.scaled(percent)));
         Self { price: self.price.scaled(percent), later: later.collect(), ..self.clone() }
+            .prepared()
     }
 }

@@ -23,6 +23,7 @@ mod entry;
 mod error;
 mod name;
 mod overlay;
+mod plain;
 #[allow(clippy::module_inception)] // the room is named after its main word
 mod price;
 mod rates;
@@ -35,5 +36,6 @@ pub use book::PriceBook;
 pub use entry::{Entry, EntryId};
 pub use error::PriceError;
 pub use overlay::Overlay;
+pub(crate) use plain::Bill;
 pub use price::Price;
 pub use tier::{Asked, Region, Tier};

@@ -141,6 +141,7 @@ fn own_entry(base: &PriceBook, at: Option<&Provider>, model: &SmolStr, price: Pr
     Entry {
         provider: provider.clone(),
         model: model.clone(),
+        plain: None,
         price,
         later: Vec::new(),
         max_output_tokens: known.and_then(Entry::max_output_tokens),
@@ -148,6 +149,7 @@ fn own_entry(base: &PriceBook, at: Option<&Provider>, model: &SmolStr, price: Pr
         abilities: known.map_or(Abilities::UNKNOWN, Entry::abilities),
         tokenizer: known.map_or_else(|| Family::of(provider, model), Entry::tokenizer),
     }
+    .prepared()
 }
 
 fn add(own: &mut Own, offset: usize, provider: Option<Provider>, entry: Entry) {

@@ -31,16 +31,6 @@ pub struct Price {
     pub(super) sheets: SmallVec<[Sheet; 1]>,
     /// What regional inference costs, in percent of the sheet.
     pub(super) regional_percent: u16,
-    /// Derived from the sheets, for the calls that most are.
-    pub(super) plain: Plain,
-}
-
-/// What a call without a tier, media or searches comes to, without looking at every
-/// sheet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Plain {
-    /// Its dearest input and output; `None` if that depends on its size.
-    pub(super) most: Option<(u64, u64)>,
     /// Up to so many input tokens, the first sheet is what the list price is.
     pub(super) list_up_to: u64,
 }
@@ -152,13 +142,13 @@ impl Price {
 
     /// More than any budget, for what should not be: no sheets to be billed on.
     pub(super) fn unaffordable() -> Self {
-        Self { sheets: SmallVec::new(), regional_percent: SAME, plain: Plain::default() }
+        Self { sheets: SmallVec::new(), regional_percent: SAME, list_up_to: 0 }
     }
 
     pub(super) fn from_rates(rates: Rates) -> Self {
         let first = Sheet { tier: Tier::Default, above: 0, rates, is_cheaper: false };
-        let (sheets, plain) = (SmallVec::from_iter([first]), Plain::default());
-        Self { sheets, regional_percent: SAME, plain }.compared()
+        let sheets = SmallVec::from_iter([first]);
+        Self { sheets, regional_percent: SAME, list_up_to: u64::MAX }
     }
 
     pub(super) fn with_rates(self, tier: Tier, above: u64, rates: Rates) -> Self {
@@ -187,15 +177,23 @@ impl Price {
             for other in &mut *others {
                 other.is_cheaper = other.rates.cost_no_more_than(&list.rates);
             }
-            let unasked = |sheet: &&Sheet| sheet.tier == Tier::Default || sheet.tier.is_discount();
-            let is_dearest = others.iter().filter(unasked).all(|sheet| sheet.is_cheaper);
             let cliffs = others.iter().filter(|sheet| sheet.tier == Tier::Default);
-            self.plain = Plain {
-                most: is_dearest.then(|| list.rates.dearest_text()),
-                list_up_to: cliffs.map(|sheet| sheet.above).min().unwrap_or(u64::MAX),
-            };
+            self.list_up_to = cliffs.map(|sheet| sheet.above).min().unwrap_or(u64::MAX);
         }
         self
+    }
+
+    /// The rates that every request may end on.
+    pub(super) fn list(&self) -> Option<&Rates> {
+        self.sheets.first().map(|sheet| &sheet.rates)
+    }
+
+    /// The dearest input and output of a text that names no tier, in pico-dollars; `None` if
+    /// that depends on its size.
+    pub(super) fn dearest_text(&self) -> Option<(u64, u64)> {
+        let (list, others) = self.sheets.split_first()?;
+        let mut unasked = others.iter().filter(|sheet| sheet.tier.is_discount());
+        unasked.all(|sheet| sheet.is_cheaper).then(|| list.rates.dearest_text())
     }
 }
 

@@ -187,7 +187,7 @@ impl Rates {
 }
 
 #[inline]
-pub(super) fn sum<const N: usize>(parts: [(u64, u64); N]) -> u128 {
+fn sum<const N: usize>(parts: [(u64, u64); N]) -> u128 {
     parts.into_iter().fold(0, |sum: u128, (count, rate)| {
         sum.saturating_add(u128::from(count) * u128::from(rate))
     })

@@ -125,6 +125,7 @@ fn entry(provider: Provider, model: SmolStr, tokenizer: Family, facts: Facts) ->
     Entry {
         provider,
         model,
+        plain: None,
         price: dress(facts.price),
         later: facts.later.into_iter().map(|(Day(from), price)| (from, dress(price))).collect(),
         max_output_tokens: facts.most_out,
@@ -138,6 +139,7 @@ fn entry(provider: Provider, model: SmolStr, tokenizer: Family, facts: Facts) ->
         },
         tokenizer,
     }
+    .prepared()
 }
 
 fn midnight(day: &str) -> Result<Timestamp, crate::clock::ParseTimeError> {
