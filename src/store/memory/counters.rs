@@ -9,7 +9,8 @@ const FIRST: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     first: [Counter; FIRST],
-    more: Box<[Counter]>,
+    #[allow(clippy::box_collection)] // most scopes have none, and so spend one word on it
+    more: Option<Box<Vec<Counter>>>,
 }
 
 impl Counters {
@@ -24,12 +25,11 @@ impl Counters {
 
     #[inline(never)]
     fn behind(&mut self, place: usize) -> &mut Counter {
-        if place >= self.more.len() {
-            let mut more = std::mem::take(&mut self.more).into_vec();
+        let more = self.more.get_or_insert_default();
+        if place >= more.len() {
             more.resize_with(place + 1, Counter::default);
-            self.more = more.into();
         }
-        &mut self.more[place]
+        &mut more[place]
     }
 
     /// A counter, if anything can have been booked on it.
@@ -37,15 +37,17 @@ impl Counters {
     pub(super) fn get_mut(&mut self, column: u32) -> Option<&mut Counter> {
         match column as usize {
             column @ ..FIRST => Some(&mut self.first[column]),
-            column => self.more.get_mut(column - FIRST),
+            column => self.more.as_mut()?.get_mut(column - FIRST),
         }
     }
 
     /// Whether nothing in them counts any more.
     pub(super) fn are_idle(&mut self, now: u64) -> bool {
         // Every one is asked, because that frees what it keeps for reuse.
-        let all = self.first.iter_mut().chain(&mut self.more);
-        all.fold(true, |idle, counter| counter.is_idle(now) && idle)
+        let more = self.more.iter_mut().flat_map(|more| more.iter_mut());
+        let all = self.first.iter_mut().chain(more);
+        let busy: usize = all.map(|counter| usize::from(!counter.is_idle(now))).sum();
+        busy == 0
     }
 }
 
