@@ -23,8 +23,8 @@ const ROUND_UP: u64 = BYTES_PER_TENTH - 1;
 const MANY: u64 = 1 << 24;
 
 impl Measure {
-    /// The tokens of a chat about texts: how many are expected, and how many bytes there
-    /// are with what stands around them. `None` if it is too large to be counted without
+    /// The tokens of a chat about texts: how many are expected, and the most there can be,
+    /// which is never less. `None` if it is too large to be counted without
     /// minding overflow.
     #[inline]
     pub(crate) fn of_chat(self, input: Input, has_tools: bool) -> Option<(u64, u64)> {

@@ -155,24 +155,27 @@ pub(super) mod tests {
 
     /// What a response may tell.
     fn usages() -> impl Strategy<Value = Usage> {
-        let parts = prop_oneof![4 => Just([0; 8]), 1 => any::<[u8; 8]>()];
+        let parts = prop_oneof![4 => Just([0; 7]), 1 => any::<[u8; 7]>()];
         let part = prop_oneof![Just(1), Just(1_000), Just(u64::MAX / 255)];
-        (counts(), counts(), parts, part).prop_map(|(input, output, parts, size)| {
-            let [cached, write, write_1h, audio, cached_audio, reasoning, spoken, searches] =
-                parts.map(|part| if part < 128 { 0 } else { u64::from(part) * size });
-            Usage {
-                input_tokens: input,
-                cached_input_tokens: cached,
-                cache_write_tokens: write,
-                cache_write_1h_tokens: write_1h,
-                input_audio_tokens: audio,
-                cached_audio_tokens: cached_audio,
-                output_tokens: output,
-                reasoning_tokens: reasoning,
-                output_audio_tokens: spoken,
-                web_searches: searches,
-            }
-        })
+        let searches = prop_oneof![8 => Just(0), 1 => 1..5_u64];
+        (counts(), counts(), parts, part, searches).prop_map(
+            |(input, output, parts, size, web_searches)| {
+                let [cached, write, write_1h, audio, cached_audio, reasoning, spoken] =
+                    parts.map(|part| if part < 128 { 0 } else { u64::from(part) * size });
+                Usage {
+                    input_tokens: input,
+                    cached_input_tokens: cached,
+                    cache_write_tokens: write,
+                    cache_write_1h_tokens: write_1h,
+                    input_audio_tokens: audio,
+                    cached_audio_tokens: cached_audio,
+                    output_tokens: output,
+                    reasoning_tokens: reasoning,
+                    output_audio_tokens: spoken,
+                    web_searches,
+                }
+            },
+        )
     }
 
     fn seldom(some: &'static [&'static str]) -> impl Strategy<Value = Option<&'static str>> {

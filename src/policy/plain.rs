@@ -23,7 +23,7 @@ impl Policy {
         let (expected, ceiling) = plain.measure.of_chat(call.input(), call.needs().tools)?;
         let (input_tokens, bound) = match settings.input_bound {
             InputBound::Expected => (expected, Bound::Assumed),
-            InputBound::Ceiling if plain.measure.is_bounded => (ceiling.max(expected), Bound::Hard),
+            InputBound::Ceiling if plain.measure.is_bounded => (ceiling, Bound::Hard),
             InputBound::Ceiling => return None,
         };
         let (output_tokens, bound) = match (call.max_output_tokens(), settings.output_bound) {

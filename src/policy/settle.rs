@@ -159,10 +159,12 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use crate::{
-        Permit,
+        CostVelocity, Permit,
         call::{Call, Operation, Provider},
         claim::Scope,
         clock::ManualClock,
@@ -269,6 +271,22 @@ mod tests {
         let after = admit().await;
         assert_eq!(charged(before), Usd::dollars(2));
         assert_eq!(charged(after), Usd::dollars(4));
+    }
+
+    #[tokio::test]
+    async fn an_overrun_is_spent_when_the_call_settles() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let clock = ManualClock::at("2026-11-30T12:00:00Z".parse().unwrap());
+        let rule = CostVelocity::new(Usd::dollars(100), MINUTE);
+        let policy = Policy::builder().clock(clock.clone()).rule(rule).build().unwrap();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+        let permit = policy.admit(&mut call).await.unwrap();
+        let reserved = permit.reserved();
+        clock.advance(MINUTE * 5 / 6);
+        permit.settle(&Usage::tokens(0, 1_000_000));
+        clock.advance(MINUTE / 2);
+        let spent = policy.spend(&Scope::Workspace, Window::sliding(MINUTE)).await.unwrap();
+        assert_eq!(spent.settled, Usd::dollars(10).saturating_sub(reserved));
     }
 
     #[tokio::test]

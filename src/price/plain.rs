@@ -165,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bill_ends_where_a_larger_request_is_cheaper() {
+        let price = picos(2_000, 2_000).context_tier(1_000, picos(1_000, 1_000));
+        let plain = own(&PriceBook::empty(), "cheaper", price.clone()).unwrap();
+        for input in [999, 1_000, 1_001] {
+            assert_same(&plain, &price, input, 10);
+        }
+        assert!(plain.bill.cost(&Usage::tokens(1_000, 10)).is_some());
+        assert!(plain.bill.cost(&Usage::tokens(1_001, 10)).is_none());
+    }
+
+    #[test]
     fn the_dearest_plain_rates_fill_64_bits_and_no_more() {
         let book = PriceBook::empty();
         let price = picos(DEAREST, DEAREST);

@@ -121,6 +121,8 @@ fn models() -> impl Strategy<Value = (Provider, String)> {
         "dear",
         "spoken",
         "stepped",
+        "cheaper",
+        "bound",
         "tiered",
         "free",
         "each",
@@ -173,10 +175,12 @@ pub(in crate::policy) fn books() -> impl Strategy<Value = PriceBook> {
         let each = Usd::nanos(c / 1_000);
         PriceBook::bundled()
             .overlay()
-            .model("own", price(a, b).cached(Usd::nanos(c)))
+            .model("own", price(a, b).cached(Usd::nanos(c)).per_web_search(each))
+            .model("bound", price(a, b).regional_surcharge_percent(10))
             .model("dear", price(a, b).cache_write_1h(Usd::nanos(c)).reasoning(Usd::nanos(c)))
             .model("spoken", price(a, b).audio(Usd::nanos(c), Usd::nanos(c)))
             .model("stepped", price(a, b).context_tier(1_000, price(b, c)))
+            .model("cheaper", price(a, b).context_tier(1_000, price(a / 2, b / 2)))
             .model("tiered", price(a, b).service_tier(Tier::Flex, price(c, a)))
             .model("each", price(a, b).per_request(each))
             .model("free", Price::free().per_web_search(each))
