@@ -4,6 +4,8 @@
 //! adjustments and what was pruned, so the sum can be made again and compared; the same
 //! for the rollup. Whatever a bug, a crash or an edit by hand has done shows here.
 
+use std::mem;
+
 use rusqlite::Connection;
 use serde::Serialize;
 
@@ -33,7 +35,8 @@ pub struct Check {
     pub pruned: u64,
     /// The first day that could be compared, if calls were pruned.
     pub complete_from: Option<Day>,
-    /// What SQLite finds wrong with the file.
+    /// What is wrong with the file: what SQLite finds, and calls of which nobody can tell what
+    /// they booked.
     pub faults: Vec<String>,
     /// Sums that are not what they should be.
     pub mismatches: Vec<Mismatch>,
@@ -62,7 +65,7 @@ impl Check {
     }
 }
 
-/// As many complaints of SQLite are enough to know that there is something.
+/// As many complaints are enough to know that there is something.
 const MOST_FAULTS: u32 = 20;
 
 impl Report {
@@ -81,17 +84,28 @@ impl Report {
                 return Ok(Check { faults, ..Check::default() });
             }
             let counters = counted(db, None)?;
-            let audit = Audit::of(db, &counters)?;
+            let mut audit = Audit::of(db, &counters)?;
+            let faults = told(mem::take(&mut audit.unreadable));
             let Pruned { calls: pruned, complete_from } = audit.pruned;
             let complete_from = (pruned > 0).then_some(complete_from);
             let calls = audit.calls;
-            let mut check = Check { calls, pruned, complete_from, ..Check::default() };
+            let mut check = Check { calls, pruned, complete_from, faults, ..Check::default() };
             check.compare_counters(db, &audit, &counters)?;
             check.compare_days(db, &audit)?;
             check.mismatches.sort_by(|one, other| one.of.cmp(&other.of));
             Ok(check)
         })
     }
+}
+
+/// The first of many, and how many more there are.
+fn told(mut faults: Vec<String>) -> Vec<String> {
+    let more = faults.len().saturating_sub(MOST_FAULTS as usize);
+    if more > 0 {
+        faults.truncate(MOST_FAULTS as usize);
+        faults.push(format!("what {more} more calls booked cannot be read"));
+    }
+    faults
 }
 
 fn faults(db: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -163,7 +163,7 @@ impl Command {
 }
 
 /// As the ledger has them.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "actual",
     "estimated",
     "abandoned",
@@ -172,6 +172,7 @@ const OUTCOMES: [&str; 10] = [
     "not_sent",
     "expired",
     "unmetered",
+    "unreadable",
     "open",
     "denied",
 ];

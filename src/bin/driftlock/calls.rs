@@ -102,6 +102,7 @@ fn meaning(outcome: &str) -> &'static str {
         "abandoned" => "the estimate, or what was seen: not read to its end",
         "ambiguous" => "the estimate: it failed, and may be billed",
         "expired" => "the estimate: its end was never told",
+        "unreadable" => "the estimate: its row in the file was damaged",
         "refused" | "not_sent" => "nothing: it is not billed",
         "denied" => "nothing: it was not sent",
         "open" => "not known yet",
