@@ -124,9 +124,15 @@ fn tables_are_as_wide_as_there_is_room_and_tell_workspaces_where_there_are_sever
     }
     let recent = table("100", &["recent"]);
     assert!(recent.contains('…') && !recent.contains("rather-long"), "{recent}");
-    assert!(table("0", &["recent"]).contains("rather-long"));
+    let recent = table("80", &["recent"]);
+    let told = "left out: estimate, tokens in, tokens out; a wider terminal or --json shows them\n";
+    assert!(recent.ends_with(told), "{recent}");
+    let all = table("0", &["recent"]);
+    assert!(all.contains("rather-long") && !all.contains("left out"), "{all}");
     assert!(table("", &["budgets"]).contains("workspace ┆ key"));
-    assert!(!said(&db, &["budgets"]).contains("workspace ┆ key"));
+    let budgets = said(&db, &["budgets"]);
+    assert!(!budgets.contains("workspace ┆ key"));
+    assert!(budgets.ends_with("limits are those that the last call on each was held to\n"));
 }
 
 #[test]
