@@ -189,6 +189,15 @@ fn an_invoice_is_read_from_a_file_or_from_standard_input() {
     assert_eq!(row(&text, "gpt-4o-mini")[3], "missing");
     let total = "recorded $0.0155, billed $0.02, difference +$0.0046 (+29.45%)\n";
     assert!(text.ends_with(total), "{text}");
+    let last_day = scratch.file("last-day.csv");
+    std::fs::write(&last_day, "day,usd\n2200-03-15,0.02\n").unwrap();
+    let in_flight = "\n1 call in flight and not yet recorded, estimated at $0.0";
+    for more in [&[][..], &["--provider", "openai"]] {
+        let args = [&["reconcile", last_day.to_str().unwrap()], more].concat();
+        let text = said(&db, &args);
+        assert!(text.contains(in_flight), "{text}");
+        assert_eq!(json(&db, &args)["in_flight"]["calls"], 1);
+    }
     for (tolerance, code) in [("29.46%", 0), ("29%", 1), ("0.005", 0), ("$0.004", 1)] {
         let args = ["reconcile", invoice.to_str().unwrap(), "--tolerance", tolerance];
         let (exit, text, error) = run(&db, &args);

@@ -11,8 +11,8 @@ use std::{
 
 use driftlock::{
     Budget, Call, InputEstimate, Labels, ManualClock, MonthlyBudget, Operation, PerUserBudget,
-    Permit, Policy, Provider, Scope, Timestamp, Usage, Usd, Window, Zone,
-    report::{Report, Span},
+    Permit, Policy, PriceBook, Provider, Scope, Timestamp, Usage, Usd, Window, Zone,
+    report::{Invoice, Report, Span, Uncertain},
     store::SqliteStore,
 };
 use on_disk::{directory, wait};
@@ -194,6 +194,33 @@ fn a_check_names_it_and_goes_on() {
     let check = Report::open(file).unwrap().check().unwrap();
     let counted = format!("it counts at {} (unreadable)", estimate(TOKENS));
     assert!(check.faults[0].contains(&counted), "{check:?}");
+}
+
+#[test]
+fn an_invoice_is_compared_with_it_as_what_it_is() {
+    let Service { file, clock, policy, .. } = &service();
+    for _ in 0..2 {
+        std::mem::forget(admit(policy, "ann", TOKENS));
+    }
+    damage(file, 1, "x'FF'");
+    let of_today = Invoice::read("day,usd\n2026-11-22,1\n".as_bytes()).unwrap();
+    let yesterday = Invoice::read("day,usd\n2026-11-21,1\n".as_bytes()).unwrap();
+    let compared = |invoice| {
+        let report = Report::open(file).unwrap();
+        let compared = report.reconcile(invoice, &PriceBook::bundled()).unwrap();
+        let provider = report.reconcile_provider("openai", invoice, &PriceBook::bundled());
+        assert_eq!(provider.unwrap(), compared);
+        let in_numbers = |calls: Uncertain| (calls.calls, calls.estimate);
+        (compared.recorded, in_numbers(compared.in_flight), in_numbers(compared.unreadable))
+    };
+    let none = (0, Usd::ZERO);
+    let (one, both) = (estimate(TOKENS), estimate_and(estimate(TOKENS)));
+    assert_eq!(compared(&of_today), (Usd::ZERO, (2, both), none));
+    assert_eq!(compared(&yesterday), (Usd::ZERO, none, none));
+    clock.advance(16 * MINUTE);
+    of_all(policy);
+    assert_eq!(compared(&of_today), (both, none, (1, one)));
+    assert_eq!(compared(&yesterday), (Usd::ZERO, none, none));
 }
 
 #[test]

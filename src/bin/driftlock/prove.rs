@@ -129,5 +129,15 @@ fn tell(compared: &Reconciliation, to: &mut To<'_>) -> Result<(), Failure> {
         usd(compared.recorded),
         signed(compared.billed, ""),
         signed(compared.difference, "+"),
-    ))
+    ))?;
+    for (of_them, what) in [
+        (compared.in_flight, "in flight and not yet recorded, estimated at"),
+        (compared.unreadable, "of damaged rows, recorded at their estimates:"),
+    ] {
+        if of_them.calls > 0 {
+            let (calls, estimate) = (counted(of_them.calls, "call"), usd(of_them.estimate));
+            to.line(format_args!("{calls} {what} {estimate}"))?;
+        }
+    }
+    Ok(())
 }
