@@ -43,7 +43,8 @@ pub(super) struct DayLine {
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     counters: HashMap<i64, Meaning>,
-    now: u64,
+    /// The file's time.
+    pub(super) now: u64,
     /// By scope and counter.
     pub(super) lines: HashMap<(i64, i64), Line>,
     /// By family and day.

@@ -4,7 +4,7 @@
 //! adjustments and what was pruned, so the sum can be made again and compared; the same
 //! for the rollup. Whatever a bug, a crash or an edit by hand has done shows here.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use rusqlite::Connection;
 use serde::Serialize;
@@ -16,6 +16,7 @@ use super::{
     counted::{Counted, counted},
     pruned::Pruned,
 };
+use crate::{clock::Timestamp, store::sqlite::latest::BEHIND};
 
 /// What was looked at, and what does not add up.
 ///
@@ -40,6 +41,10 @@ pub struct Check {
     pub faults: Vec<String>,
     /// Sums that are not what they should be.
     pub mismatches: Vec<Mismatch>,
+    /// The file's time: the latest that a store was ever told.
+    pub time: Timestamp,
+    /// The time now, by the report's clock.
+    pub clock: Timestamp,
 }
 
 /// A sum that is not what it should be. Numbers are nano-dollars or calls.
@@ -62,6 +67,14 @@ impl Check {
     /// Whether everything adds up.
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty() && self.mismatches.is_empty()
+    }
+
+    /// By how much the file's time is ahead of the clock, if that is more than five minutes: a
+    /// clock was wrong once, or is now. A store never goes back in time, so until the clock is
+    /// there, periods do not end and sliding windows stand still.
+    pub fn is_ahead_by(&self) -> Option<Duration> {
+        let ahead = self.time.since(self.clock);
+        (ahead > BEHIND).then_some(ahead)
     }
 }
 
@@ -89,7 +102,9 @@ impl Report {
             let Pruned { calls: pruned, complete_from } = audit.pruned;
             let complete_from = (pruned > 0).then_some(complete_from);
             let calls = audit.calls;
-            let mut check = Check { calls, pruned, complete_from, faults, ..Check::default() };
+            let (time, clock) = (Timestamp::from_nanos(audit.now), self.clock.now());
+            let sums = Check { calls, pruned, complete_from, ..Check::default() };
+            let mut check = Check { faults, time, clock, ..sums };
             check.compare_counters(db, &audit, &counters)?;
             check.compare_days(db, &audit)?;
             check.mismatches.sort_by(|one, other| one.of.cmp(&other.of));

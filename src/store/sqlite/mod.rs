@@ -22,7 +22,7 @@ mod front;
 mod going_by;
 mod handing_over;
 mod handle;
-mod latest;
+pub(crate) mod latest;
 mod mark;
 mod meanings;
 mod op;
