@@ -13,6 +13,10 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// the wrapped service is kept boxed in [`Error::Inner`] and comes back out with
 /// [`downcast_inner`](Self::downcast_inner).
 ///
+/// Its text tells the causes too, since many programs log only the outermost error. They are
+/// its [`source`](StdError::source) as well, to be found by their types; so a chain that is
+/// printed whole, as by anyhow's `{:#}`, tells them twice. Print it with `{}`.
+///
 /// Behind a layer that boxes errors (`Buffer`, `Timeout`, `LoadShed`) a denial is
 /// found with [`Denial::find`]`(error.as_ref())`.
 ///

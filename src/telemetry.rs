@@ -172,6 +172,13 @@ pub(crate) fn unwritten(calls: usize) {
     warn!(target: "driftlock", { calls }, "settles could not be written; these calls count at their estimates");
 }
 
+/// One row of the ledger cannot be read.
+#[cfg(feature = "sqlite")]
+pub(crate) fn set_aside(call: u64, estimate_nanos: u64, why: &str) {
+    tracing::error!(target: "driftlock", { call, estimate_nanos, why }, "a call in the file cannot be read and was set aside: it stays counted at its estimate, \
+         and what it really cost lets nothing be given back");
+}
+
 /// More calls are denied than can be written down.
 #[cfg(feature = "sqlite")]
 pub(crate) fn lines_lost(lines: u64) {

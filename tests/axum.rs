@@ -436,13 +436,25 @@ async fn a_closure_says_for_whom_or_sends_the_caller_away() {
 }
 
 #[tokio::test]
-async fn labels_that_no_call_may_have_are_refused_before_the_handler() {
-    let long = "x".repeat(Labels::MAX_VALUE + 1);
-    let handler = service_fn(|_: Request| async { Ok::<_, Infallible>(StatusCode::OK) });
-    let service = LabelsLayer::from_fn(move |_: &Parts| Labels::new().with("user", long.as_str()));
-    let response = service.layer(handler).oneshot(ask().body(Body::empty()).unwrap()).await;
-    let seen = Seen::of(response.unwrap()).await;
-    assert_eq!(seen.short(), (400, "unreadable_request", None));
+async fn labels_that_no_call_may_have_are_refused_before_the_handler_and_the_caller_told_why() {
+    let (long, wide) = ("x".repeat(Labels::MAX_VALUE + 1), "k".repeat(Labels::MAX_KEY + 1));
+    let many: Labels = (0..33).map(|n| (format!("k{n}"), "v")).collect();
+    for (labels, why) in [
+        (
+            Labels::new().with("user", long.as_str()),
+            "Label `user` has a value of 257 bytes; keys may have 64 bytes and values 256.",
+        ),
+        (Labels::new().with(wide, "v"), "keys may have 64 bytes and values 256."),
+        (many, "33 labels on one call; at most 32 are kept."),
+    ] {
+        let handler = service_fn(|_: Request| async { Ok::<_, Infallible>(StatusCode::OK) });
+        let service = LabelsLayer::from_fn(move |_: &Parts| labels.clone()).layer(handler);
+        let response = service.oneshot(ask().body(Body::empty()).unwrap()).await;
+        let seen = Seen::of(response.unwrap()).await;
+        assert_eq!(seen.short(), (400, "unreadable_request", None));
+        assert!(seen.message().ends_with(why), "{}", seen.message());
+        assert!(!seen.message().contains("xxx"), "the value is not told back");
+    }
 }
 
 /// An extractor that waits, and needs a state.

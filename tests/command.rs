@@ -124,9 +124,15 @@ fn tables_are_as_wide_as_there_is_room_and_tell_workspaces_where_there_are_sever
     }
     let recent = table("100", &["recent"]);
     assert!(recent.contains('…') && !recent.contains("rather-long"), "{recent}");
-    assert!(table("0", &["recent"]).contains("rather-long"));
+    let recent = table("80", &["recent"]);
+    let told = "left out: estimate, tokens in, tokens out; a wider terminal or --json shows them\n";
+    assert!(recent.ends_with(told), "{recent}");
+    let all = table("0", &["recent"]);
+    assert!(all.contains("rather-long") && !all.contains("left out"), "{all}");
     assert!(table("", &["budgets"]).contains("workspace ┆ key"));
-    assert!(!said(&db, &["budgets"]).contains("workspace ┆ key"));
+    let budgets = said(&db, &["budgets"]);
+    assert!(!budgets.contains("workspace ┆ key"));
+    assert!(budgets.ends_with("limits are those that the last call on each was held to\n"));
 }
 
 #[test]
@@ -183,6 +189,15 @@ fn an_invoice_is_read_from_a_file_or_from_standard_input() {
     assert_eq!(row(&text, "gpt-4o-mini")[3], "missing");
     let total = "recorded $0.0155, billed $0.02, difference +$0.0046 (+29.45%)\n";
     assert!(text.ends_with(total), "{text}");
+    let last_day = scratch.file("last-day.csv");
+    std::fs::write(&last_day, "day,usd\n2200-03-15,0.02\n").unwrap();
+    let in_flight = "\n1 call in flight and not yet recorded, estimated at $0.0";
+    for more in [&[][..], &["--provider", "openai"]] {
+        let args = [&["reconcile", last_day.to_str().unwrap()], more].concat();
+        let text = said(&db, &args);
+        assert!(text.contains(in_flight), "{text}");
+        assert_eq!(json(&db, &args)["in_flight"]["calls"], 1);
+    }
     for (tolerance, code) in [("29.46%", 0), ("29%", 1), ("0.005", 0), ("$0.004", 1)] {
         let args = ["reconcile", invoice.to_str().unwrap(), "--tolerance", tolerance];
         let (exit, text, error) = run(&db, &args);

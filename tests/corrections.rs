@@ -56,7 +56,10 @@ fn a_budget_is_reset_raised_and_seeded_by_its_key() {
     let seeded = json(&db, &["seed", "user=zoe", "1", "--new"]);
     assert_eq!((&seeded["before"], &seeded["after"]["settled"]), (&Value::Null, &"1.00".into()));
 
-    assert!(said(&db, &["check"]).starts_with("everything adds up: 28 calls"));
+    let check = said(&db, &["check"]);
+    assert!(check.starts_with("everything adds up: 28 calls"));
+    let ahead = "\nWARNING: the file's time is 2200-03-15 12:10:01Z, the clock's 20";
+    assert!(check.contains(ahead), "{check}");
     let reasons = rusqlite::Connection::open(&db).unwrap().query_row(
         "SELECT group_concat(reason, '; ') FROM adjustment",
         [],
@@ -126,13 +129,22 @@ fn a_key_survives_a_shell_as_it_is_printed() {
     let keys = json(&db, &["budgets", "--label", "user"]);
     let line: Vec<&str> =
         keys.as_array().unwrap().iter().map(|budget| budget["key"].as_str().unwrap()).collect();
-    assert!(line.contains(&"user=%28none%29"), "{line:?}");
+    // This one alone needs quotes, and is written everywhere alike.
+    assert!(line.contains(&"user=(none)"), "{line:?}");
+    let line: Vec<_> = line.into_iter().filter(|key| !key.contains("(none)")).collect();
+    assert!(line.contains(&"user=ann%40example.com"), "{line:?}");
     let shell = std::process::Command::new("sh")
         .args(["-c", &format!("printf '%s ' {}", line.join(" "))])
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(shell.stdout).unwrap().trim_end(), line.join(" "));
     assert_eq!(json(&db, &["budgets", "user=(none)"]), json(&db, &["budgets", "user=%28none%29"]));
+    edit(&db, "UPDATE call SET labels = NULL");
+    for (args, cell) in
+        [(["budgets"], "user=(none)"), (["top-users"], "(none)"), (["recent"], "(none)")]
+    {
+        assert!(row(&said(&db, &args), cell).len() > 4, "{args:?}");
+    }
     let (code, _, error) = run(&db, &["reset", "user=ann@example.com"]);
     assert_eq!(code, 2);
     assert!(error.contains("in a value, `@` is written %40: user=ann%40example.com"), "{error}");
@@ -156,7 +168,7 @@ fn old_calls_are_pruned_and_the_sums_stay() {
     assert_eq!(json(&db, &["check"])["mismatches"], Value::Array(Vec::new()));
     let text = said(&db, &["check"]);
     let told = "12 calls pruned: days before 2200-03-13 could not be compared\n";
-    assert!(text.starts_with("everything adds up: 16 calls, ") && text.ends_with(told), "{text}");
+    assert!(text.starts_with("everything adds up: 16 calls, ") && text.contains(told), "{text}");
 }
 
 #[test]

@@ -566,6 +566,22 @@ fn numbers_near_the_largest_are_added_up_without_a_failure() {
 }
 
 #[test]
+fn a_check_tells_that_the_files_time_is_far_ahead_of_the_clock() {
+    let scratch = Scratch::new();
+    let path = filled(&scratch);
+    let now = Report::open(&path).unwrap().now().unwrap();
+    for (minutes, is_ahead) in [(0, false), (5, false), (6, true), (60 * 24 * 400, true)] {
+        let ahead = Duration::from_secs(60 * minutes);
+        let clock = Timestamp::from_nanos(now.as_nanos() - ahead.as_nanos() as u64);
+        let report = Report::open(&path).unwrap().clock(ManualClock::at(clock));
+        let check = report.check().unwrap();
+        assert_eq!((check.time, check.clock), (now, clock));
+        assert_eq!(check.is_ahead_by(), is_ahead.then_some(ahead));
+        assert!(check.is_sound());
+    }
+}
+
+#[test]
 fn what_takes_all_that_a_counter_can_hold_adds_up() {
     let scratch = Scratch::new();
     let path = filled(&scratch);

@@ -16,15 +16,17 @@ use tower_service::Service;
 use super::{
     LabelsSource, Responder,
     labels_source::{FromExtractor, FromFn, FromHeaders, IntoLabels},
+    reason::sentence,
 };
-use crate::{error::Error, labels};
+use crate::labels;
 
 /// Runs the inner service in a [`labels::scope`](crate::labels::scope()), so that
 /// governed clients that are called in a handler know for whom.
 ///
 /// The scope ends when the response's head is there: a call that is made later, from
 /// within a response body, or in another task, has to be handed its labels. Labels
-/// that no call may have (more than 32, or too long) are answered with 400.
+/// that no call may have (more than 32, or too long) are answered with 400, which names
+/// the label and the limit.
 ///
 /// Put it inside of the layer that authenticates: labels are only as true as what
 /// they are taken from.
@@ -169,7 +171,9 @@ where
                 Err(response) => return Ok(response),
             };
             if let Err(error) = labels.check() {
-                return Ok(Responder::new().respond(&Error::Unreadable(error.into())));
+                // These are the service's own words for what the caller has sent just now; the
+                // error tells no value.
+                return Ok(Responder::new().bad_request(&sentence(&error)));
             }
             let request = Request::from_parts(parts, body);
             // A service may look at its labels before its future is polled.

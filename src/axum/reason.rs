@@ -1,6 +1,6 @@
 //! What there is to tell the caller of a service whose LLM call was not made.
 
-use std::{borrow::Cow, error::Error as StdError, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 use http::StatusCode;
 
@@ -125,16 +125,17 @@ pub(super) fn say_unreadable(error: &Unreadable) -> Cow<'static, str> {
             "What this call says about its caller is too much or too long.".into()
         }
         Unreadable::Body(_) => "The request body could not be received.".into(),
-        other => {
-            let mut words = other.to_string();
-            // All of them are clauses: a sentence begins and ends otherwise.
-            if let Some(first) = words.get_mut(..1) {
-                first.make_ascii_uppercase();
-            }
-            words.push('.');
-            words.into()
-        }
+        other => sentence(other).into(),
     }
+}
+
+/// What is wrong is told in clauses; a sentence begins and ends otherwise.
+pub(super) fn sentence(clause: &impl fmt::Display) -> String {
+    let mut words = format!("{clause}.");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
 }
 
 /// The key in the request body that is wrong.

@@ -8,10 +8,12 @@ use rusqlite::{Connection, Row};
 use super::{counted::Counted, error::nonsense, pruned::Pruned};
 use crate::{
     claim::Unit,
+    clock::Timestamp,
     store::sqlite::{
         blob::{Booked, bookings_from_bytes},
         words::from_sql,
     },
+    usd::Usd,
     window::Window,
 };
 
@@ -41,7 +43,8 @@ pub(super) struct DayLine {
 #[derive(Debug, Default)]
 pub(super) struct Audit {
     counters: HashMap<i64, Meaning>,
-    now: u64,
+    /// The file's time.
+    pub(super) now: u64,
     /// By scope and counter.
     pub(super) lines: HashMap<(i64, i64), Line>,
     /// By family and day.
@@ -49,6 +52,8 @@ pub(super) struct Audit {
     /// By workspace and day.
     pub(super) denied: HashMap<(String, i64), DayLine>,
     pub(super) calls: u64,
+    /// Calls of which nobody can tell what they booked, each in words.
+    pub(super) unreadable: Vec<String>,
     pub(super) pruned: Pruned,
 }
 
@@ -145,7 +150,8 @@ impl Audit {
     }
 
     fn read_calls(&mut self, db: &Connection) -> rusqlite::Result<()> {
-        let sql = "SELECT at, outcome, estimate, cost, charges, workspace FROM call ORDER BY id";
+        let sql =
+            "SELECT at, outcome, estimate, cost, charges, workspace, id FROM call ORDER BY id";
         let mut statement = db.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -161,10 +167,12 @@ impl Audit {
             }
             let charges = row.get_ref(4)?.as_blob_or_null().map_err(nonsense)?;
             let bookings = charges.map_or_else(|| Some(Default::default()), bookings_from_bytes);
-            let bookings =
-                bookings.ok_or_else(|| nonsense("a call that booked nothing readable"))?;
             let call = Call { at, day, outcome, estimate, cost };
-            self.count(&call, &bookings);
+            // One that was set aside may be of that kind because of what it booked on.
+            match bookings.filter(|_| outcome != "unreadable") {
+                Some(bookings) => self.count(&call, &bookings),
+                None => self.unreadable.push(call.unreadable(from_sql(row.get(6)?))),
+            }
         }
         Ok(())
     }
@@ -209,6 +217,18 @@ struct Call<'a> {
     outcome: &'a str,
     estimate: i64,
     cost: i64,
+}
+
+impl Call<'_> {
+    fn unreadable(&self, id: u64) -> String {
+        let counted = if self.outcome == "open" { self.estimate } else { self.cost };
+        let (at, counted) = (Timestamp::from_nanos(self.at), Usd::nanos(from_sql(counted)));
+        format!(
+            "what call {id} of {at} booked cannot be read: it counts at {counted} ({}), and what it \
+             is part of does not add up",
+            self.outcome
+        )
+    }
 }
 
 impl DayLine {

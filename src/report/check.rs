@@ -4,6 +4,8 @@
 //! adjustments and what was pruned, so the sum can be made again and compared; the same
 //! for the rollup. Whatever a bug, a crash or an edit by hand has done shows here.
 
+use std::{mem, time::Duration};
+
 use rusqlite::Connection;
 use serde::Serialize;
 
@@ -14,6 +16,7 @@ use super::{
     counted::{Counted, counted},
     pruned::Pruned,
 };
+use crate::{clock::Timestamp, store::sqlite::latest::BEHIND};
 
 /// What was looked at, and what does not add up.
 ///
@@ -33,10 +36,15 @@ pub struct Check {
     pub pruned: u64,
     /// The first day that could be compared, if calls were pruned.
     pub complete_from: Option<Day>,
-    /// What SQLite finds wrong with the file.
+    /// What is wrong with the file: what SQLite finds, and calls of which nobody can tell what
+    /// they booked.
     pub faults: Vec<String>,
     /// Sums that are not what they should be.
     pub mismatches: Vec<Mismatch>,
+    /// The file's time: the latest that a store was ever told.
+    pub time: Timestamp,
+    /// The time now, by the report's clock.
+    pub clock: Timestamp,
 }
 
 /// A sum that is not what it should be. Numbers are nano-dollars or calls.
@@ -60,9 +68,17 @@ impl Check {
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty() && self.mismatches.is_empty()
     }
+
+    /// By how much the file's time is ahead of the clock, if that is more than five minutes: a
+    /// clock was wrong once, or is now. A store never goes back in time, so until the clock is
+    /// there, periods do not end and sliding windows stand still.
+    pub fn is_ahead_by(&self) -> Option<Duration> {
+        let ahead = self.time.since(self.clock);
+        (ahead > BEHIND).then_some(ahead)
+    }
 }
 
-/// As many complaints of SQLite are enough to know that there is something.
+/// As many complaints are enough to know that there is something.
 const MOST_FAULTS: u32 = 20;
 
 impl Report {
@@ -81,17 +97,30 @@ impl Report {
                 return Ok(Check { faults, ..Check::default() });
             }
             let counters = counted(db, None)?;
-            let audit = Audit::of(db, &counters)?;
+            let mut audit = Audit::of(db, &counters)?;
+            let faults = told(mem::take(&mut audit.unreadable));
             let Pruned { calls: pruned, complete_from } = audit.pruned;
             let complete_from = (pruned > 0).then_some(complete_from);
             let calls = audit.calls;
-            let mut check = Check { calls, pruned, complete_from, ..Check::default() };
+            let (time, clock) = (Timestamp::from_nanos(audit.now), self.clock.now());
+            let sums = Check { calls, pruned, complete_from, ..Check::default() };
+            let mut check = Check { faults, time, clock, ..sums };
             check.compare_counters(db, &audit, &counters)?;
             check.compare_days(db, &audit)?;
             check.mismatches.sort_by(|one, other| one.of.cmp(&other.of));
             Ok(check)
         })
     }
+}
+
+/// The first of many, and how many more there are.
+fn told(mut faults: Vec<String>) -> Vec<String> {
+    let more = faults.len().saturating_sub(MOST_FAULTS as usize);
+    if more > 0 {
+        faults.truncate(MOST_FAULTS as usize);
+        faults.push(format!("what {more} more calls booked cannot be read"));
+    }
+    faults
 }
 
 fn faults(db: &Connection) -> rusqlite::Result<Vec<String>> {

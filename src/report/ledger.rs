@@ -19,8 +19,9 @@ pub struct Recorded {
     /// When it was decided.
     pub at: Timestamp,
     /// `open` while it is in flight, `expired` if nothing was heard of it by its deadline,
-    /// `denied`, `unmetered` if it was sent while the file did not answer, or how it
-    /// settled, as in [`SettledHow`](crate::SettledHow).
+    /// `denied`, `unmetered` if it was sent while the file did not answer, `unreadable` if
+    /// its row was damaged while it was in flight, so that it stays counted at its estimate,
+    /// or how it settled, as in [`SettledHow`](crate::SettledHow).
     pub outcome: String,
     /// The policy's workspace.
     pub workspace: Option<String>,

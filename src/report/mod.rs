@@ -105,7 +105,7 @@ pub use invoice::{Invoice, InvoiceError};
 pub use key::{Key, KeyError};
 pub use ledger::{Calls, Recorded};
 pub use outcomes::Outcome;
-pub use reconcile::{Reconciled, Reconciliation};
+pub use reconcile::{Reconciled, Reconciliation, Uncertain};
 pub use report::Report;
 pub use signed::SignedUsd;
 pub use span::{Span, SpanError};

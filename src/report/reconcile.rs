@@ -28,6 +28,31 @@ pub struct Reconciliation {
     /// The difference in hundredths of a percent of what was recorded, rounded; `None` if
     /// nothing was.
     pub basis_points: Option<i128>,
+    /// Calls of the invoice's days that are in flight: they are not among what was recorded,
+    /// and count here at their estimates.
+    pub in_flight: Uncertain,
+    /// Calls of the invoice's days that cannot be read: they are among what was recorded,
+    /// at their estimates.
+    pub unreadable: Uncertain,
+}
+
+/// Calls of which it is not known what they cost, and what they count at.
+///
+/// For an example see [`Report::reconcile`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Uncertain {
+    /// How many.
+    pub calls: u64,
+    /// All their estimates.
+    pub estimate: Usd,
+}
+
+impl Uncertain {
+    pub(super) fn add(&mut self, estimate: Usd) {
+        self.calls += 1;
+        self.estimate = self.estimate.saturating_add(estimate);
+    }
 }
 
 /// One model of one day, or the day, if the invoice tells no models.
@@ -97,9 +122,11 @@ impl Report {
 }
 
 fn compare(invoice: &Invoice, charged: &Charged, book: &PriceBook) -> Reconciliation {
-    let mut compared = Reconciliation { billed: invoice.total(), ..Default::default() };
+    let Charged { costs, in_flight, unreadable } = charged;
+    let (billed, in_flight, unreadable) = (invoice.total(), *in_flight, *unreadable);
+    let mut compared = Reconciliation { billed, in_flight, unreadable, ..Default::default() };
     for period in invoice.periods() {
-        let recorded = charged.get(&period);
+        let recorded = costs.get(&period);
         let costs = recorded.into_iter().flat_map(BTreeMap::values);
         compared.recorded = compared.recorded.saturating_add(costs.copied().sum());
         compared.rows.extend(compare_day(period, recorded, invoice, book));

@@ -27,7 +27,7 @@ pub struct Report {
     pub(super) db: Connection,
     path: PathBuf,
     workspace: Option<SmolStr>,
-    clock: Box<dyn Clock>,
+    pub(super) clock: Box<dyn Clock>,
 }
 
 /// How long to wait for the few moments in which nobody may read.

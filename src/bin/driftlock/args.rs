@@ -20,6 +20,7 @@ A KEY names a counter: SCOPE[@WINDOW][#calls], as `driftlock budgets` prints it.
   user=u-17                     what one user's calls cost this month
   team=search@day/Europe/Berlin a team's day, from midnight to midnight in Berlin
   user=u-17@60s#calls           how many calls a user made in 60 seconds
+  'user=(none)'                 what calls without a user cost this month
 In a label's value, % and two hexadecimal digits stand for a byte; @ has to be written
 as %40, # as %23 and % as %25: user=ann%40example.com.
 
@@ -163,7 +164,7 @@ impl Command {
 }
 
 /// As the ledger has them.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "actual",
     "estimated",
     "abandoned",
@@ -172,6 +173,7 @@ const OUTCOMES: [&str; 10] = [
     "not_sent",
     "expired",
     "unmetered",
+    "unreadable",
     "open",
     "denied",
 ];

@@ -1,6 +1,9 @@
 //! What the ledger has: calls, how they ended, and what was changed by hand.
 
-use driftlock::report::{Changed, ChangedBy, Filter, Format, Outcome, Recorded, Report, Span};
+use driftlock::{
+    Scope,
+    report::{Changed, ChangedBy, Filter, Format, Outcome, Recorded, Report, Span},
+};
 
 use crate::{
     args::{ExportFormat, Recent},
@@ -37,7 +40,7 @@ pub(crate) fn recent(report: &Report, asked: &Recent, to: &mut To<'_>) -> Result
             foreign(call.workspace.as_deref().unwrap_or_default()),
             foreign(&outcome),
             foreign(model.map_or("", String::as_str)),
-            foreign(call.labels.get("user").map_or("", String::as_str)),
+            foreign(call.labels.get("user").map_or(Scope::NONE, String::as_str)),
             usd(call.estimate),
             usd(call.cost),
             tokens(call.input_tokens),
@@ -102,6 +105,7 @@ fn meaning(outcome: &str) -> &'static str {
         "abandoned" => "the estimate, or what was seen: not read to its end",
         "ambiguous" => "the estimate: it failed, and may be billed",
         "expired" => "the estimate: its end was never told",
+        "unreadable" => "the estimate: its row in the file was damaged",
         "refused" | "not_sent" => "nothing: it is not billed",
         "denied" => "nothing: it was not sent",
         "open" => "not known yet",

@@ -22,7 +22,14 @@ pub(crate) fn budgets(
     match (to.is_json, budgets.is_empty()) {
         (true, _) => to.json(&budgets),
         (false, true) => to.line("nothing was counted yet"),
-        (false, false) => budgets_table(&budgets, to),
+        (false, false) => {
+            budgets_table(&budgets, to)?;
+            match budgets.iter().any(|budget| budget.limit.is_some()) {
+                // The file knows no rules; one that was changed since is told by the next call.
+                true => to.line("limits are those that the last call on each was held to"),
+                false => Ok(()),
+            }
+        }
     }
 }
 

@@ -19,13 +19,21 @@ pub(crate) struct To<'a> {
 }
 
 impl To<'_> {
+    /// A table, and below it what it had no room for.
     pub(crate) fn table<const N: usize>(
         &mut self,
         names: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) -> Result<(), Failure> {
-        let table = table(names, rows, width());
-        self.line(table)
+        let (table, left_out) = table(names, rows, width());
+        self.line(table)?;
+        match left_out.is_empty() {
+            true => Ok(()),
+            false => self.line(format_args!(
+                "left out: {}; a wider terminal or --json shows them",
+                left_out.join(", ")
+            )),
+        }
     }
 
     /// The name of a column that says nothing where there is one workspace.

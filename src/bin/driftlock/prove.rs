@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::{
     args::Reconcile,
     failure::Failure,
-    print::{To, counted, foreign, grouped, signed, usd},
+    print::{To, counted, foreign, grouped, signed, time, usd},
 };
 
 pub(crate) fn check(report: &Report, to: &mut To<'_>) -> Result<ExitCode, Failure> {
@@ -44,6 +44,14 @@ pub(crate) fn check(report: &Report, to: &mut To<'_>) -> Result<ExitCode, Failur
     if let Some(from) = check.complete_from {
         let pruned = counted(check.pruned, "call");
         to.line(format_args!("{pruned} pruned: days before {from} could not be compared"))?;
+    }
+    if check.is_ahead_by().is_some() {
+        to.line(format_args!(
+            "WARNING: the file's time is {}, the clock's {}: one of them was wrong. Stores never go \
+             back in time, so until the clock is there periods do not end and sliding windows stand still",
+            time(check.time),
+            time(check.clock)
+        ))?;
     }
     Ok(code)
 }
@@ -129,5 +137,15 @@ fn tell(compared: &Reconciliation, to: &mut To<'_>) -> Result<(), Failure> {
         usd(compared.recorded),
         signed(compared.billed, ""),
         signed(compared.difference, "+"),
-    ))
+    ))?;
+    for (of_them, what) in [
+        (compared.in_flight, "in flight and not yet recorded, estimated at"),
+        (compared.unreadable, "of damaged rows, recorded at their estimates:"),
+    ] {
+        if of_them.calls > 0 {
+            let (calls, estimate) = (counted(of_them.calls, "call"), usd(of_them.estimate));
+            to.line(format_args!("{calls} {what} {estimate}"))?;
+        }
+    }
+    Ok(())
 }

@@ -5,7 +5,8 @@ use comfy_table::{
     presets::UTF8_FULL_CONDENSED,
 };
 
-/// A table under these names, no wider than there is room. What a name begins with tells of
+/// A table under these names, no wider than there is room, and the names that were left out
+/// for that. What a name begins with tells of
 /// its column:
 /// - `>` numbers, which go to the right and are never cut;
 /// - `!` dates, which are never cut either;
@@ -17,7 +18,7 @@ pub(crate) fn table<const N: usize>(
     names: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
     width: Option<usize>,
-) -> Table {
+) -> (Table, Vec<&str>) {
     let rows: Vec<_> = rows.into_iter().collect();
     let mut columns: Vec<Column<'_>> = names
         .into_iter()
@@ -25,7 +26,8 @@ pub(crate) fn table<const N: usize>(
         .filter(|(_, name)| !name.is_empty())
         .map(|(place, name)| Column::new(name, rows.iter().filter_map(|row| row.get(place)), place))
         .collect();
-    let cut = width.map(|width| make_room(&mut columns, width));
+    let mut left_out = Vec::new();
+    let cut = width.map(|width| make_room(&mut columns, width, &mut left_out));
 
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_truncation_indicator("…");
@@ -39,7 +41,7 @@ pub(crate) fn table<const N: usize>(
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         table.set_constraints(columns.iter().map(|column| column.constraint(cut)));
     }
-    table
+    (table, left_out)
 }
 
 fn row(cells: impl Iterator<Item = String>, columns: &[Column<'_>]) -> Row {
@@ -52,7 +54,7 @@ fn row(cells: impl Iterator<Item = String>, columns: &[Column<'_>]) -> Row {
 
 /// How far columns may be cut, which is no further than there is need to; the last ones
 /// that can be done without are left out before they are cut to nothing.
-fn make_room(columns: &mut Vec<Column<'_>>, width: usize) -> Cut {
+fn make_room<'a>(columns: &mut Vec<Column<'a>>, width: usize, left_out: &mut Vec<&'a str>) -> Cut {
     loop {
         let fits = |cut: &&Cut| {
             let all = columns.iter().map(|column| column.least(**cut) + BORDER);
@@ -64,7 +66,7 @@ fn make_room(columns: &mut Vec<Column<'_>>, width: usize) -> Cut {
         let Some(last) = columns.iter().rposition(|column| column.is_optional) else {
             return Cut { key: 1, text: 1 };
         };
-        columns.remove(last);
+        left_out.insert(0, columns.remove(last).name);
     }
 }
 
@@ -103,7 +105,7 @@ enum Kind {
 }
 
 impl<'a> Column<'a> {
-    fn new(name: &'a str, cells: impl Iterator<Item = &'a String>, place: usize) -> Self {
+    fn new<'c>(name: &'a str, cells: impl Iterator<Item = &'c String>, place: usize) -> Self {
         let (name, is_optional) = name.strip_prefix('?').map_or((name, false), |name| (name, true));
         let kind = match name.chars().next() {
             Some('>') => Kind::Number,
@@ -112,8 +114,8 @@ impl<'a> Column<'a> {
             _ => Kind::Text,
         };
         let name = name.trim_start_matches(['>', '!', '=']);
-        let cells = cells.map(String::as_str).chain([name]);
-        let longest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let length = |text: &str| text.chars().count();
+        let longest = cells.map(|cell| length(cell)).fold(length(name), usize::max);
         Self { name, kind, is_optional, place, longest }
     }
 
@@ -152,15 +154,16 @@ mod tests {
         let names = ["=key", "?>used", "!until", "why"];
         let cells = ["user=somebody", "1,000", "2026-11-22", "because it was said so"];
         let lines = |width| {
-            let table = table(names, [cells.map(str::to_owned)], width).to_string();
+            let (table, left_out) = table(names, [cells.map(str::to_owned)], width);
+            let (table, left_out) = (table.to_string(), left_out.join(", "));
             assert!(
                 width.is_none_or(|width| table.lines().all(|line| line.chars().count() <= width))
             );
-            table.lines().nth(3).unwrap_or_default().to_owned()
+            format!("{}{left_out}", table.lines().nth(3).unwrap_or_default())
         };
         assert_eq!(lines(None), "│ user=somebody ┆ 1,000 ┆ 2026-11-22 ┆ because it was said so │");
         assert_eq!(lines(Some(63)), lines(None));
         assert_eq!(lines(Some(55)), "│ user=somebody ┆ 1,000 ┆ 2026-11-22 ┆ because it wa… │");
-        assert_eq!(lines(Some(45)), "│ user=somebody ┆ 2026-11-22 ┆ because it…  │");
+        assert_eq!(lines(Some(45)), "│ user=somebody ┆ 2026-11-22 ┆ because it…  │used");
     }
 }

@@ -75,24 +75,9 @@ impl Calls {
         if let Some(call) = self.open.get(&id) {
             return Ok(Some(call.clone()));
         }
-        let mut statement = conn.prepare_cached(
-            "SELECT at, estimate, charges, model, outcome FROM call \
-             WHERE id = ?1 AND outcome IN ('open', 'expired')",
-        )?;
-        let found = statement.query_row([to_sql(id)], |row| {
-            let charges = row.get::<_, Option<Vec<u8>>>(2)?;
-            let call = OpenCall {
-                at: from_sql(row.get(0)?),
-                estimate: from_sql(row.get(1)?),
-                bookings: Bookings::new(),
-                model: row.get::<_, Option<String>>(3)?.unwrap_or_default().into(),
-                is_expired: row.get::<_, String>(4)? == "expired",
-            };
-            Ok((call, charges.unwrap_or_default()))
-        });
-        let Some((mut call, charges)) = found.optional()? else { return Ok(None) };
+        let Some((mut call, charges)) = read(id, conn)? else { return Ok(None) };
         let bookings = bookings_from_bytes(&charges);
-        call.bookings = bookings.ok_or(Fault::Damaged("a call that booked nothing readable"))?;
+        call.bookings = bookings.ok_or(Fault::Damaged("what it booked makes no sense"))?;
         self.open.insert(id, call.clone());
         Ok(Some(call))
     }
@@ -165,6 +150,25 @@ impl Calls {
         Ok(())
     }
 
+    /// Writes down that a call cannot be read: it counts at its estimate, and is over. Returns
+    /// what can be read of it.
+    ///
+    /// Its deadline is one that is not waited for, only so that it can be found by the index of
+    /// deadlines, without reading the ledger.
+    pub(super) fn set_aside(
+        &mut self,
+        id: u64,
+        conn: &Connection,
+    ) -> Result<Option<OpenCall>, Fault> {
+        let Some((call, _)) = read(id, conn)? else { return Ok(None) };
+        let mut statement = conn.prepare_cached(
+            "UPDATE call SET outcome = 'unreadable', deadline = ?2, cost = estimate WHERE id = ?1",
+        )?;
+        statement.execute([to_sql(id), to_sql(LAST)])?;
+        self.open.remove(&id);
+        Ok(Some(call))
+    }
+
     /// Moves the deadline of an open call to a later time, unless it has passed at `now`.
     pub(super) fn extend(
         &self,
@@ -217,18 +221,42 @@ impl Calls {
     }
 }
 
+/// What there is of a call that has not ended, or only by its deadline: all but what it
+/// booked, and the bytes of that.
+fn read(id: u64, conn: &Connection) -> Result<Option<(OpenCall, Vec<u8>)>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT at, estimate, charges, model, outcome = 'expired' FROM call \
+         WHERE id = ?1 AND outcome IN ('open', 'expired')",
+    )?;
+    let found = statement.query_row([to_sql(id)], |row| {
+        let call = OpenCall {
+            at: from_sql(row.get(0)?),
+            estimate: from_sql(row.get(1)?),
+            bookings: Bookings::new(),
+            // A name that is none is no reason not to end the call.
+            model: row.get_ref(3)?.as_str().unwrap_or_default().into(),
+            is_expired: row.get(4)?,
+        };
+        Ok((call, row.get::<_, Option<Vec<u8>>>(2)?.unwrap_or_default()))
+    });
+    Ok(found.optional()?)
+}
+
 /// The earliest deadline of an open call, the end of time if there is none.
 pub(super) fn next_deadline(conn: &Connection) -> Result<u64, Fault> {
-    let mut statement =
-        conn.prepare_cached("SELECT min(deadline) FROM call WHERE deadline IS NOT NULL")?;
+    let mut statement = conn.prepare_cached(
+        "SELECT min(deadline) FROM call WHERE deadline IS NOT NULL AND outcome = 'open'",
+    )?;
     let next: Option<i64> = statement.query_row([], |row| row.get(0))?;
     Ok(next.map_or(u64::MAX, from_sql))
 }
 
 /// Open calls whose deadline has passed, some at a time.
 pub(super) fn due(now: u64, conn: &Connection) -> Result<Vec<u64>, Fault> {
-    let mut statement = conn
-        .prepare_cached("SELECT id FROM call WHERE deadline <= ?1 ORDER BY deadline LIMIT 1000")?;
+    let mut statement = conn.prepare_cached(
+        "SELECT id FROM call WHERE deadline <= ?1 AND outcome = 'open' \
+         ORDER BY deadline LIMIT 1000",
+    )?;
     let ids = statement.query_map([to_sql(now.min(LAST))], |row| row.get(0).map(from_sql))?;
     Ok(ids.collect::<Result<_, _>>()?)
 }

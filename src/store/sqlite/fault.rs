@@ -95,12 +95,3 @@ impl fmt::Display for Fault {
         }
     }
 }
-
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Sql(error) => Some(error),
-            Self::Damaged(_) | Self::NoLog | Self::Gone(_) | Self::Outdated => None,
-        }
-    }
-}

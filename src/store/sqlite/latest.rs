@@ -8,7 +8,7 @@ use std::{
 use crate::telemetry::{self, guarded};
 
 /// A clock that is further behind than this is not merely late.
-const BEHIND: u64 = 300_000_000_000;
+pub(crate) const BEHIND: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Default)]
 pub(super) struct Latest {
@@ -23,7 +23,7 @@ impl Latest {
         let latest = self.time.fetch_max(at, Ordering::Relaxed).max(at);
         let by = latest - at;
         // Who settles for less than was reserved does not read the clock.
-        if at > 0 && (by > BEHIND) != self.is_behind.load(Ordering::Relaxed) {
+        if at > 0 && is_behind(by) != self.is_behind.load(Ordering::Relaxed) {
             self.tell(by);
         }
         latest
@@ -31,7 +31,7 @@ impl Latest {
 
     #[cold]
     fn tell(&self, by: u64) {
-        let is_behind = by > BEHIND;
+        let is_behind = is_behind(by);
         if !self.is_behind.swap(is_behind, Ordering::Relaxed) && is_behind {
             // Calls settle by way of this.
             guarded(|| telemetry::clock_behind(Duration::from_nanos(by)));
@@ -48,9 +48,15 @@ impl Latest {
     }
 }
 
+fn is_behind(nanos: u64) -> bool {
+    Duration::from_nanos(nanos) > BEHIND
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BEHIND: u64 = 300_000_000_000;
 
     #[test]
     fn a_clock_that_is_far_behind_is_noticed_until_it_has_caught_up() {

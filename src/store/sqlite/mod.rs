@@ -5,7 +5,7 @@
 //!
 //! From the outside in: `store` is opened by a `builder`; `handing_over` puts into a `queue` what there is to do;
 //! `front` refuses what needs no asking. The `writer` does all that is there in one
-//! transaction: `booking`, `settling` and `prune` on a `state` of `scopes` with their
+//! transaction: `booking`, `settling`, `set_aside` and `prune` on a `state` of `scopes` with their
 //! amounts, of `calls` and of `daily` sums, which is as much of the `file` as is at
 //! hand. `room` says whether a counter has some.
 
@@ -22,7 +22,7 @@ mod front;
 mod going_by;
 mod handing_over;
 mod handle;
-mod latest;
+pub(crate) mod latest;
 mod mark;
 mod meanings;
 mod op;
@@ -32,6 +32,7 @@ mod queue;
 mod room;
 pub(crate) mod schema;
 mod scopes;
+mod set_aside;
 mod settling;
 mod shared;
 pub(crate) mod standing;

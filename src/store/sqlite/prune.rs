@@ -45,12 +45,14 @@ impl State {
                 let is_sent = row.get_ref(4)?.as_str().is_ok_and(|outcome| outcome != "not_sent");
                 let charges = row.get_ref(3)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
                 let Some(bytes) = charges else { continue };
-                let bookings = bookings_from_bytes(bytes);
-                for booked in
-                    bookings.ok_or(Fault::Damaged("a call that booked nothing readable"))?
-                {
+                // What cannot be read still counts where it is booked, and so goes as well: only
+                // what is added up again will lack it.
+                for booked in bookings_from_bytes(bytes).unwrap_or_default() {
                     let until = at.wrapping_add(booked.lasts);
-                    let meaning = self.meanings.of_row(booked.counter, conn, registry)?;
+                    let meaning = match self.meanings.of_row(booked.counter, conn, registry) {
+                        Err(Fault::Damaged(_)) => continue,
+                        found => found?,
+                    };
                     if until > now && !meaning.horizon.slides() {
                         let amount = if meaning.is_cost { cost } else { u64::from(is_sent) };
                         let sum = carried.entry((booked.scope, booked.counter, until)).or_default();

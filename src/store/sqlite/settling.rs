@@ -16,7 +16,7 @@ use super::{
 use crate::{settled::SettledHow, store::contract::Reading, usage::Usage};
 
 /// Which family's scope each booking is on.
-type Families = SmallVec<[Family; 8]>;
+pub(super) type Families = SmallVec<[Family; 8]>;
 
 impl State {
     /// Replaces what is reserved by what the call cost; calls stay counted.
@@ -30,15 +30,14 @@ impl State {
         registry: &Registry,
     ) -> Result<(), Fault> {
         let now = self.advance(at, conn, registry)?;
-        let Some(call) = self.calls.find(id, conn)? else { return Ok(()) };
+        let Some((call, families)) = self.find(id, conn, registry)? else {
+            return self.add_beyond(id, cost, conn, registry);
+        };
         let (refund, over) =
             (call.estimate.saturating_sub(cost), cost.saturating_sub(call.estimate));
-        let mut families = Families::new();
         for booked in &call.bookings {
-            self.scopes.load(booked.scope, conn)?;
             let meaning = self.meanings.of_row(booked.counter, conn, registry)?;
             let (is_cost, mut horizon) = (meaning.is_cost, meaning.horizon);
-            families.push(self.meanings.family_of(booked.counter)?);
             if !is_cost {
                 continue;
             }
@@ -95,13 +94,10 @@ impl State {
         registry: &Registry,
     ) -> Result<(), Fault> {
         let now = self.advance(at, conn, registry)?;
-        let Some(call) = self.calls.find(id, conn)? else { return Ok(()) };
-        let mut families = Families::new();
+        let Some((call, families)) = self.find(id, conn, registry)? else { return Ok(()) };
         for booked in &call.bookings {
-            self.scopes.load(booked.scope, conn)?;
             let meaning = self.meanings.of_row(booked.counter, conn, registry)?;
             let (is_cost, slides) = (meaning.is_cost, meaning.horizon.slides());
-            families.push(self.meanings.family_of(booked.counter)?);
             let (open, refund) = match (is_cost, call.is_expired) {
                 (true, false) => (call.estimate, call.estimate),
                 (true, true) => (0, call.estimate),
@@ -144,14 +140,9 @@ impl State {
                 break;
             }
             for id in ids {
-                let found = self.calls.find(id, conn)?;
-                let call = found.ok_or(Fault::Damaged("a deadline of no call"))?;
-                let mut families = Families::new();
+                let Some((call, families)) = self.find(id, conn, registry)? else { continue };
                 for booked in &call.bookings {
-                    self.scopes.load(booked.scope, conn)?;
-                    let is_cost = self.meanings.of_row(booked.counter, conn, registry)?.is_cost;
-                    families.push(self.meanings.family_of(booked.counter)?);
-                    if is_cost {
+                    if self.meanings.of_row(booked.counter, conn, registry)?.is_cost {
                         let until = call.at.wrapping_add(booked.lasts);
                         let amount = self.scopes.change(booked.scope, booked.counter);
                         amount.amounts.roll(now);
@@ -244,10 +235,10 @@ impl State {
 }
 
 /// Scope, counter, and until when the part counts.
-type Part = (i64, i64, u64);
+pub(super) type Part = (i64, i64, u64);
 
 /// Writes down what was added to what is settled, or taken from it.
-fn write_adjustment(
+pub(super) fn write_adjustment(
     conn: &Connection,
     now: u64,
     (scope, counter, until): Part,

@@ -11,6 +11,7 @@ use super::{
     op::before_the_end,
     schema::VERSION,
     scopes::Scopes,
+    set_aside::SetAside,
     shared::Registry,
     words::{from_sql, to_sql},
 };
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) scopes: Scopes,
     pub(super) calls: Calls,
     pub(super) daily: Daily,
+    /// Calls that this transaction sets aside, of which somebody is to be told.
+    pub(super) aside: Vec<SetAside>,
     /// The latest time seen.
     now: u64,
     last_call: u64,
@@ -101,6 +104,7 @@ impl State {
         // Where there is none, or it was rolled back already, there is nothing to do.
         let _ = conn.execute_batch("ROLLBACK");
         self.daily.forget();
+        self.aside.clear();
         self.meanings.forget_rows();
         self.version = None;
         (self.fell_here, self.is_dirty) = (false, false);

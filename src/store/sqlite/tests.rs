@@ -14,7 +14,6 @@ use super::{
     op::{Op, OwnedHold},
     shared::Shared,
     unclaimed::Unclaimed,
-    words::to_sql,
     writer::Writer,
 };
 use crate::{
@@ -135,10 +134,14 @@ fn book(writer: &mut Writer, counter: CounterId, cost: u64) -> u64 {
     answer.try_recv().unwrap().unwrap().claim().unwrap().key
 }
 
-/// Makes a call one of which nobody can tell what it booked; whoever ends it ends the transaction.
+/// Makes a call one that can never be ended; whoever tries loses the transaction.
 fn damage(conn: &Connection, id: u64) {
-    let sql = "UPDATE call SET charges = x'FF', deadline = NULL WHERE id = ?1";
-    conn.execute(sql, [to_sql(id)]).unwrap();
+    let sql = format!(
+        "UPDATE call SET deadline = NULL WHERE id = {id}; \
+         CREATE TRIGGER never BEFORE UPDATE ON call WHEN old.id = {id} \
+         BEGIN SELECT raise(ABORT, 'never'); END"
+    );
+    conn.execute_batch(&sql).unwrap();
 }
 
 fn settle(id: u64, at: u64) -> Op {

@@ -20,6 +20,7 @@ use super::{
     going_by::now,
     op::Op,
     queue::{MOST_LINES, Next},
+    set_aside::SetAside,
     shared::Shared,
     state::{Failed, State},
 };
@@ -128,6 +129,9 @@ impl Writer {
                 self.front.refresh(&mut self.state);
                 self.shared.latest.learn(self.state.now());
                 self.done.clear();
+                for SetAside { id, estimate, what } in self.state.aside.drain(..) {
+                    guarded(|| telemetry::set_aside(id, estimate, what));
+                }
                 for answer in self.answers.drain(..) {
                     guarded(|| answer.send(&self.shared));
                 }
