@@ -70,6 +70,7 @@ pub mod design {}
 pub mod events {}
 
 // ground: words
+mod apart;
 mod blocks;
 #[cfg(feature = "reqwest")]
 mod by_http;

@@ -12,6 +12,7 @@ use super::{
     status::SpendError,
 };
 use crate::{
+    apart::Apart,
     call::{BoxFuture, Call, Counters, Used},
     claim::{Amount, Scope, Unit},
     clock::{Clock, Timestamp},
@@ -33,6 +34,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Policy(pub(crate) Arc<Inner>);
 
+#[repr(align(128))] // apart from the number of its handles, which every call changes
 pub(crate) struct Inner {
     pub(crate) plan: Plan,
     pub(crate) settings: Settings,
@@ -43,7 +45,7 @@ pub(crate) struct Inner {
     pub(crate) workspace_mark: u64,
     /// How long a reservation is open.
     pub(crate) deadline_nanos: u64,
-    pub(crate) tally: Tally,
+    pub(crate) tally: Apart<Tally>,
     pub(super) outage: Outage,
 }
 

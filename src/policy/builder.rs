@@ -16,10 +16,10 @@ use super::{
     outage::Outage,
     plan::Plan,
     pricing::{InputEstimator, Prices},
-    stats::Tally,
     twins,
 };
 use crate::{
+    apart::Apart,
     claim::Unit,
     clock::{Clock, SystemClock, saturating_nanos},
     error::BoxError,
@@ -358,7 +358,7 @@ impl PolicyBuilder {
             estimator: self.estimator,
             workspace_mark,
             deadline_nanos,
-            tally: Tally::default(),
+            tally: Apart::default(),
             outage: Outage::default(),
         })))
     }

@@ -10,9 +10,10 @@ use super::{
     planned::{Name, Wish},
     scopes::hash_of,
     state::State,
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, lock},
 };
 use crate::{
+    apart::Apart,
     clock::Timestamp,
     store::{
         Adjustment, Answer, Charge, CounterId, CounterKey, Hold, Reading, Refusal, Reservation,
@@ -70,7 +71,7 @@ use crate::{
 /// ```
 pub struct MemoryStore {
     hasher: DefaultHashBuilder,
-    state: Mutex<State>,
+    state: Apart<Mutex<State>>,
 }
 
 /// Builds a [`MemoryStore`].
@@ -187,8 +188,7 @@ impl MemoryStore {
 
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here runs foreign code, so there is no half-done change to fear.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.state)
     }
 }
 
@@ -205,7 +205,7 @@ impl MemoryStoreBuilder {
     pub fn build(self) -> MemoryStore {
         let hasher = DefaultHashBuilder::default();
         let state = State::new(hasher.clone(), self.max_scopes);
-        MemoryStore { hasher, state: Mutex::new(state) }
+        MemoryStore { hasher, state: Apart(Mutex::new(state)) }
     }
 }
 
