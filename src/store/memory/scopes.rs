@@ -16,6 +16,7 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// One workspace, or one value of one label of it.
 #[derive(Debug)]
+#[repr(align(32))] // of its 160 bytes, none lie on a fourth line of memory
 pub(super) struct Scope {
     key: SmolStr,
     family: u32,
