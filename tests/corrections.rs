@@ -129,10 +129,7 @@ fn a_key_survives_a_shell_as_it_is_printed() {
     let keys = json(&db, &["budgets", "--label", "user"]);
     let line: Vec<&str> =
         keys.as_array().unwrap().iter().map(|budget| budget["key"].as_str().unwrap()).collect();
-    // This one alone needs quotes, and is written everywhere alike.
-    assert!(line.contains(&"user=(none)"), "{line:?}");
-    let line: Vec<_> = line.into_iter().filter(|key| !key.contains("(none)")).collect();
-    assert!(line.contains(&"user=ann%40example.com"), "{line:?}");
+    assert!(line.contains(&"user=%28none%29"), "{line:?}");
     let shell = std::process::Command::new("sh")
         .args(["-c", &format!("printf '%s ' {}", line.join(" "))])
         .output()
@@ -140,10 +137,8 @@ fn a_key_survives_a_shell_as_it_is_printed() {
     assert_eq!(String::from_utf8(shell.stdout).unwrap().trim_end(), line.join(" "));
     assert_eq!(json(&db, &["budgets", "user=(none)"]), json(&db, &["budgets", "user=%28none%29"]));
     edit(&db, "UPDATE call SET labels = NULL");
-    for (args, cell) in
-        [(["budgets"], "user=(none)"), (["top-users"], "(none)"), (["recent"], "(none)")]
-    {
-        assert!(row(&said(&db, &args), cell).len() > 4, "{args:?}");
+    for args in [["top-users"], ["recent"]] {
+        assert!(row(&said(&db, &args), "(none)").len() > 4, "{args:?}");
     }
     let (code, _, error) = run(&db, &["reset", "user=ann@example.com"]);
     assert_eq!(code, 2);

@@ -17,7 +17,7 @@ pub use error::KeyError;
 
 use self::{
     error::{Reason, shorten},
-    escape::{escaped, escaped_value, unescaped},
+    escape::{escaped, unescaped},
 };
 use crate::{
     claim::{Scope, Unit},
@@ -34,8 +34,8 @@ use crate::{
 ///
 /// In a label and its value, as in addresses of the web, `%` and two hexadecimal digits stand
 /// for a byte. `@`, `#` and `%` have to be written so (`%40`, `%23`, `%25`); whatever else a
-/// shell takes for something is printed so and may be typed plainly. Only the value of calls
-/// without the label is never printed so: `user=(none)`, which in a shell needs quotes.
+/// shell takes for something is printed so and may be typed plainly: `user=(none)` is
+/// `user=%28none%29`.
 ///
 /// # Example
 /// ```
@@ -90,13 +90,12 @@ impl Key {
     }
 }
 
-/// The shortest spelling, which reads back as this key and, but for `(none)`, needs no quotes
-/// in a shell.
+/// The shortest spelling, which reads back as this key and needs no quotes in a shell.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scope = match &self.scope {
             Scope::Workspace => WORKSPACE.into(),
-            Scope::Label { key, value } => format!("{}={}", escaped(key, ""), escaped_value(value)),
+            Scope::Label { key, value } => format!("{}={}", escaped(key, ""), escaped(value, "=")),
         };
         let window = if self.window == Window::month(Zone::UTC) {
             String::new()

@@ -20,7 +20,7 @@ A KEY names a counter: SCOPE[@WINDOW][#calls], as `driftlock budgets` prints it.
   user=u-17                     what one user's calls cost this month
   team=search@day/Europe/Berlin a team's day, from midnight to midnight in Berlin
   user=u-17@60s#calls           how many calls a user made in 60 seconds
-  'user=(none)'                 what calls without a user cost this month
+  user=%28none%29               what calls without a user, (none), cost this month
 In a label's value, % and two hexadecimal digits stand for a byte; @ has to be written
 as %40, # as %23 and % as %25: user=ann%40example.com.
 

@@ -1,15 +1,5 @@
 //! A label's value as a shell leaves it alone.
 
-use std::borrow::Cow;
-
-use crate::claim::Scope;
-
-/// A value; that of calls without the label is written everywhere as it is, though a shell
-/// needs quotes for it.
-pub(super) fn escaped_value(value: &str) -> Cow<'_, str> {
-    if value == Scope::NONE { value.into() } else { escaped(value, "=").into() }
-}
-
 /// Everything but letters, digits, `-_.:/+,` and what else is plain here, as its bytes.
 pub(super) fn escaped(text: &str, plain: &str) -> String {
     let mut out = String::new();

@@ -36,8 +36,7 @@ fn what_could_be_taken_for_something_else_is_escaped() {
         ("50%", "user=50%25"),
         ("a b\u{1b}[31m", "user=a%20b%1B%5B31m"),
         ("", "user="),
-        ("(none)", "user=(none)"),
-        ("(none", "user=%28none"),
+        ("(none)", "user=%28none%29"),
         ("~/$(x)*;'\"!", "user=%7E/%24%28x%29%2A%3B%27%22%21"),
         ("größe", "user=größe"),
     ] {
