@@ -155,9 +155,15 @@ fn its_settle_or_release_fails_nobodys_transaction_and_its_overrun_is_booked() {
         assert_eq!((settled, settled.saturating_add(reserved)), (over, all), "{scope}");
     }
     assert_eq!(outcome(file, 2), format!("unreadable {}", estimate_and(over)));
-    let changes = Report::open(file).unwrap().changes(10).unwrap();
+    let report = Report::open(file).unwrap();
+    let changes = report.changes(10).unwrap();
     assert_eq!(changes.len(), 3);
     assert_eq!(changes[0].reason, "call 2 cannot be read, and cost more than its estimate");
+    // The sums by day have it as well.
+    let (user, total) = (&report.by_user(Span::all()).unwrap()[0], report.totals(Span::all()));
+    for spent in [user.spent, total.unwrap().spent] {
+        assert_eq!((spent.calls, spent.cost), (3, all));
+    }
 }
 
 #[test]
