@@ -63,8 +63,10 @@ fn a_refused_newcomer_leaves_no_trace() {
     assert_eq!(store.scopes(), 1, "reading makes no scope");
     let at = Timestamp::from_nanos(now);
     let reset = Adjustment { counter: month, value: "cy", delta: -5, reason: "none", at };
-    assert_eq!(store.adjust_now(reset).unwrap().used(), 0);
-    assert_eq!(store.scopes(), 1, "nor does taking from nothing");
+    for adjustment in [reset, Adjustment { delta: 0, ..reset }] {
+        assert_eq!(store.adjust_now(adjustment).unwrap().used(), 0);
+        assert_eq!(store.scopes(), 1, "nor does taking from nothing");
+    }
 }
 
 #[test]
@@ -140,6 +142,40 @@ fn idle_scopes_are_reclaimed_and_live_ones_never() {
         assert!(call(&store, minute, &[&format!("user-{user}")], later).is_some());
     }
     assert_eq!(store.scopes(), 501);
+}
+
+#[test]
+fn what_is_spent_on_any_of_many_counters_keeps_a_scope() {
+    let (store, now) = (MemoryStore::new(), november());
+    let many: Vec<_> = (1..=9)
+        .map(|days| {
+            per_user(&store, Unit::Cost, Window::sliding(Duration::from_secs(days * 86_400)))
+        })
+        .collect();
+    for (counter, user) in many.iter().zip(0..) {
+        let call = call(&store, *counter, &[&format!("user-{user}")], now).unwrap();
+        settle(&store, call, now);
+    }
+    sweep(&store, many[0], now + MINUTE);
+    assert_eq!(store.scopes(), many.len());
+    for (counter, user) in many.iter().zip(0..) {
+        assert_eq!(used(&store, *counter, &format!("user-{user}"), now), 10);
+    }
+}
+
+#[test]
+fn what_has_left_a_window_does_not_weigh_on_an_overrun() {
+    let (store, now) = (MemoryStore::new(), november());
+    let minute = per_user(&store, Unit::Cost, Window::sliding(Duration::from_secs(60)));
+    let hung = call(&store, minute, &["ada"], now).unwrap();
+    for _ in 0..2 {
+        let at = Timestamp::from_nanos(now);
+        let much = Adjustment { counter: minute, value: "ada", delta: i64::MAX, reason: "", at };
+        store.adjust_now(much).unwrap();
+    }
+    let late = now + 2 * MINUTE;
+    store.settle(hung, Usd::nanos(25), Timestamp::from_nanos(late));
+    assert_eq!(used(&store, minute, "ada", late), 15);
 }
 
 #[test]

@@ -134,8 +134,8 @@ impl State {
             limit.checked_sub(amount)
         });
         let rooms: Vec<_> = rooms.collect::<Option<_>>()?;
-        let mut places: Places = wish.names.map(|name| Place::of(name.hash)).into_iter().collect();
-        places.truncate(charges.runs.len());
+        let names = charges.runs.iter().zip(wish.names);
+        let mut places: Places = names.map(|(_, name)| Place::of(name.hash)).collect();
         let values = wish.names.map(|name| name.text);
         let Wish { plan, cost, lasts, .. } = *wish;
         let ask = Ask { plan, values: &values, rooms: &rooms, cost, lasts };
@@ -199,5 +199,39 @@ mod tests {
         assert!(store.plan(&charges, &[(charges[0].counter, 5)]).is_some());
         assert!(reserve(70_500));
         assert_eq!((counted(130_499), counted(130_500)), (Ok(1), Ok(0)));
+    }
+
+    #[test]
+    fn a_planned_call_has_room_as_soon_as_a_window_has_ended() {
+        let store = MemoryStore::new();
+        let charges = [Unit::Cost, Unit::Calls].map(|unit| {
+            let window = Window::day(Zone::UTC);
+            let key = CounterKey { workspace: "w".into(), label: None, unit, window };
+            Charge { counter: store.counter(&key), value: 0 }
+        });
+        for charge in charges {
+            let plan = store.plan(&[charge], &[]).expect("one charge");
+            let reserve = |nanos| {
+                let at = Timestamp::from_nanos(nanos);
+                store.reserve_planned(&plan, [""; 4], &[1], 1, at, 1).is_some()
+            };
+            let day = 86_400_000_000_000 * (1 + u64::from(charge == charges[1]));
+            assert!(reserve(day - 1) && !reserve(day - 1) && reserve(day));
+        }
+    }
+
+    #[test]
+    fn planned_calls_that_are_lost_expire_while_nobody_looks_at_them() {
+        let store = MemoryStore::new();
+        let window = Window::month(Zone::UTC);
+        let key = CounterKey { workspace: "w".into(), label: None, unit: Unit::Cost, window };
+        let charge = Charge { counter: store.counter(&key), value: 0 };
+        let plan = store.plan(&[charge], &[]).expect("one charge");
+        for second in 0..10 {
+            let at = Timestamp::from_nanos(second * 1_000_000_000);
+            assert!(store.reserve_planned(&plan, [""; 4], &[100], 1, at, 1).is_some());
+        }
+        // Of the last second alone.
+        assert_eq!(store.lock().held.open_count(), 1);
     }
 }
