@@ -227,11 +227,28 @@ mod tests {
         let key = CounterKey { workspace: "w".into(), label: None, unit: Unit::Cost, window };
         let charge = Charge { counter: store.counter(&key), value: 0 };
         let plan = store.plan(&[charge], &[]).expect("one charge");
-        for second in 0..10 {
-            let at = Timestamp::from_nanos(second * 1_000_000_000);
-            assert!(store.reserve_planned(&plan, [""; 4], &[100], 1, at, 1).is_some());
+        const MILLI: u64 = 1_000_000;
+        for (at, lasts) in [(0, 2_000 * MILLI), (500 * MILLI, u64::MAX), (3_000 * MILLI, u64::MAX)]
+        {
+            let at = Timestamp::from_nanos(at);
+            assert!(store.reserve_planned(&plan, [""; 4], &[100], 1, at, lasts).is_some());
         }
-        // Of the last second alone.
-        assert_eq!(store.lock().held.open_count(), 1);
+        assert_eq!(store.lock().held.open_count(), 2);
+    }
+
+    #[test]
+    fn a_plan_has_few_values_in_order() {
+        let store = MemoryStore::new();
+        let charges = [0, 1, 2, 3, 4].map(|value| {
+            let label = (value > 0).then(|| format!("label {value}").into());
+            let (unit, window) = (Unit::Cost, Window::Lifetime);
+            let key = CounterKey { workspace: "w".into(), label, unit, window };
+            Charge { counter: store.counter(&key), value }
+        });
+        let [first, second, ..] = charges;
+        assert!(store.plan(&charges[..4], &[]).is_some());
+        assert!(store.plan(&charges, &[]).is_none());
+        assert!(store.plan(&[second, first], &[]).is_none());
+        assert!(store.plan(&[second], &[]).is_none());
     }
 }
