@@ -92,8 +92,8 @@ fn outcome(file: &Path, id: u64) -> String {
     format!("{} {}", call.outcome, call.cost)
 }
 
-/// No bytes, some that are no list, and a list of what is not there.
-const NONSENSE: [&str; 3] = ["x''", "x'FF'", "x'0102047f'"];
+/// No bytes, some that are no list, and lists of an amount and a counter that are not there.
+const NONSENSE: [&str; 4] = ["x''", "x'FF'", "x'0102047f'", "x'017e047f'"];
 
 #[test]
 fn its_deadline_passes_and_all_others_settle() {

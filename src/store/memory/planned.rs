@@ -155,7 +155,8 @@ mod tests {
     use crate::{
         claim::Unit,
         clock::Timestamp,
-        store::{Charge, CounterKey, MemoryStore, Store},
+        store::{Charge, CounterKey, Hold, MemoryStore, Store},
+        usd::Usd,
         window::{Window, Zone},
     };
 
@@ -221,19 +222,23 @@ mod tests {
     }
 
     #[test]
-    fn planned_calls_that_are_lost_expire_while_nobody_looks_at_them() {
-        let store = MemoryStore::new();
+    fn calls_that_are_lost_expire_while_nobody_looks_at_them() {
+        const MILLI: u64 = 1_000_000;
+        let [planned, held] = [(); 2].map(|()| MemoryStore::new());
         let window = Window::month(Zone::UTC);
         let key = CounterKey { workspace: "w".into(), label: None, unit: Unit::Cost, window };
-        let charge = Charge { counter: store.counter(&key), value: 0 };
-        let plan = store.plan(&[charge], &[]).expect("one charge");
-        const MILLI: u64 = 1_000_000;
+        let [charge, _] =
+            [&planned, &held].map(|store| Charge { counter: store.counter(&key), value: 0 });
+        let (plan, cost) = (planned.plan(&[charge], &[]).expect("one charge"), Usd::nanos(1));
         for (at, lasts) in [(0, 2_000 * MILLI), (500 * MILLI, u64::MAX), (3_000 * MILLI, u64::MAX)]
         {
-            let at = Timestamp::from_nanos(at);
-            assert!(store.reserve_planned(&plan, [""; 4], &[100], 1, at, lasts).is_some());
+            let (at, deadline) = [at, at.saturating_add(lasts)].map(Timestamp::from_nanos).into();
+            assert!(planned.reserve_planned(&plan, [""; 4], &[100], 1, at, lasts).is_some());
+            let (values, charges, limits) = (&[""], &[charge], &[]);
+            let hold = Hold { values, charges, cost, limits, at, deadline, call: None };
+            assert!(held.reserve_now(&hold).is_ok());
         }
-        assert_eq!(store.lock().held.open_count(), 2);
+        assert_eq!([planned, held].map(|store| store.lock().held.open_count()), [2, 2]);
     }
 
     #[test]
