@@ -477,6 +477,10 @@ impl<F: Fn() + Send + Sync + 'static> tracing::Subscriber for Meddler<F> {
     }
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
+    fn try_close(&self, _: tracing::span::Id) -> bool {
+        self.meddle();
+        true
+    }
 }
 
 /// Somebody listens to everything from here on. Else another test's thread, to which
@@ -522,14 +526,17 @@ fn a_subscriber_that_panics_at_any_event_leaves_nothing_reserved() {
             then: move || assert!(seen.fetch_add(1, Ordering::Relaxed) != at, "a subscriber"),
             is_inside: AtomicBool::new(false),
         };
+        let mut ended = Ok(());
         let outcome = tracing::subscriber::with_default(meddler, || {
             catch_unwind(AssertUnwindSafe(|| {
                 let mut permit = admit(&policy)?;
                 permit.sent();
-                permit.settle(&Usage { cached_input_tokens: 41, ..Usage::tokens(40, 5) });
+                let usage = Usage { cached_input_tokens: 41, ..Usage::tokens(40, 5) };
+                ended = catch_unwind(AssertUnwindSafe(|| permit.settle(&usage)));
                 Ok::<(), driftlock::Error>(())
             }))
         });
+        assert!(ended.is_ok(), "{at}: it may end while another panic is on its way");
         assert_eq!(
             (spent(&policy).1, store.open_reservations()),
             (Usd::ZERO, 0),

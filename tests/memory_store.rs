@@ -61,10 +61,15 @@ fn a_refused_newcomer_leaves_no_trace() {
     assert_eq!(store.scopes(), 1);
     assert_eq!(used(&store, month, "cy", now), 0);
     assert_eq!(store.scopes(), 1, "reading makes no scope");
-    let at = Timestamp::from_nanos(now);
+    let (at, charges) = (Timestamp::from_nanos(now), &[Charge { counter: month, value: 0 }]);
+    let (values, cost) = (&["cy"], Usd::nanos(10));
+    let hold = Hold { values, charges, cost, limits: &[], at, deadline: at, call: None };
+    assert_eq!((store.peek(&hold), store.scopes()), (None, 1), "nor does peeking");
     let reset = Adjustment { counter: month, value: "cy", delta: -5, reason: "none", at };
-    assert_eq!(store.adjust_now(reset).unwrap().used(), 0);
-    assert_eq!(store.scopes(), 1, "nor does taking from nothing");
+    for adjustment in [reset, Adjustment { delta: 0, ..reset }] {
+        assert_eq!(store.adjust_now(adjustment).unwrap().used(), 0);
+        assert_eq!(store.scopes(), 1, "nor does taking from nothing");
+    }
 }
 
 #[test]
@@ -143,6 +148,40 @@ fn idle_scopes_are_reclaimed_and_live_ones_never() {
 }
 
 #[test]
+fn what_is_spent_on_any_of_many_counters_keeps_a_scope() {
+    let (store, now) = (MemoryStore::new(), november());
+    let many: Vec<_> = (1..=9)
+        .map(|days| {
+            per_user(&store, Unit::Cost, Window::sliding(Duration::from_secs(days * 86_400)))
+        })
+        .collect();
+    for (counter, user) in many.iter().zip(0..) {
+        let call = call(&store, *counter, &[&format!("user-{user}")], now).unwrap();
+        settle(&store, call, now);
+    }
+    sweep(&store, many[0], now + MINUTE);
+    assert_eq!(store.scopes(), many.len());
+    for (counter, user) in many.iter().zip(0..) {
+        assert_eq!(used(&store, *counter, &format!("user-{user}"), now), 10);
+    }
+}
+
+#[test]
+fn what_has_left_a_window_does_not_weigh_on_an_overrun() {
+    let (store, now) = (MemoryStore::new(), november());
+    let minute = per_user(&store, Unit::Cost, Window::sliding(Duration::from_secs(60)));
+    let hung = call(&store, minute, &["ada"], now).unwrap();
+    for _ in 0..2 {
+        let at = Timestamp::from_nanos(now);
+        let much = Adjustment { counter: minute, value: "ada", delta: i64::MAX, reason: "", at };
+        store.adjust_now(much).unwrap();
+    }
+    let late = now + 2 * MINUTE;
+    store.settle(hung, Usd::nanos(25), Timestamp::from_nanos(late));
+    assert_eq!(used(&store, minute, "ada", late), 15);
+}
+
+#[test]
 fn a_scope_is_kept_while_a_late_settle_may_come() {
     let (store, now) = (MemoryStore::new(), november());
     let minute = per_user(&store, Unit::Cost, Window::sliding(Duration::from_secs(60)));
@@ -153,6 +192,27 @@ fn a_scope_is_kept_while_a_late_settle_may_come() {
     store.settle(hung, Usd::nanos(14), Timestamp::from_nanos(late));
     assert_eq!(used(&store, minute, "ada", late), 4, "the overrun");
     assert!(call(&store, minute, &["ada"], late).is_some());
+}
+
+#[test]
+fn what_is_in_flight_is_known_before_anybody_has_looked_at_deadlines() {
+    let ways: [fn(&MemoryStore, CounterId, u64) -> usize; 2] = [
+        |store, _, now| store.in_flight(Timestamp::from_nanos(now)),
+        |store, counter, now| {
+            // It takes note of the time.
+            assert!(call(store, counter, &["di"], now).is_some());
+            store.open_reservations() - 1
+        },
+    ];
+    for in_flight in ways {
+        let (store, now) = (MemoryStore::new(), november());
+        let month = per_user(&store, Unit::Cost, Window::month(Zone::UTC));
+        assert!(call(&store, month, &["ada"], now).is_some());
+        assert!(call(&store, month, &["bo"], now + SECOND / 2).is_some());
+        // Looks for the first deadline, and nobody soon again.
+        assert!(call(&store, month, &["cy"], now + MINUTE).is_some());
+        assert_eq!(in_flight(&store, month, now + MINUTE + SECOND / 2), 1);
+    }
 }
 
 #[test]

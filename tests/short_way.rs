@@ -286,3 +286,25 @@ fn what_has_no_room_leaves_a_counter_near_the_top_as_it_was() {
     assert_eq!(admit(&policy, &mut call).unwrap_err().denial().unwrap().rule(), "per_user_budget");
     assert_eq!(ready(policy.spend(&Scope::Workspace, month)).unwrap(), before);
 }
+
+#[test]
+fn of_several_limits_the_smallest_holds() {
+    let user = || Labels::new().with("user", "ann");
+    let denied_by = |builder: PolicyBuilder| {
+        let policy = builder.ephemeral_ok().build().unwrap();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o").with_labels(user());
+        admit(&policy, &mut call).unwrap_err().denial().unwrap().rule().to_owned()
+    };
+    let own = |limit| PerUserBudget::new().user("ann", limit);
+    let all = |limit| Budget::monthly(limit).per_user();
+    let one = MaxCostPerRequest::new;
+    let new = Policy::builder;
+    let (small, large) = ((Usd::nanos(1), "small"), (Usd::dollars(100), "large"));
+    for [(a, x), (b, y)] in [[small, large], [large, small]] {
+        assert_eq!(denied_by(new().rule(own(a).named(x)).rule(own(b).named(y))), "small");
+        assert_eq!(denied_by(new().rule(own(a).named(x)).rule(all(b).named(y))), "small");
+        assert_eq!(denied_by(new().rule(all(a).named(x)).rule(own(b).named(y))), "small");
+        assert_eq!(denied_by(new().rule(all(a).named(x)).rule(all(b).named(y))), "small");
+        assert_eq!(denied_by(new().rule(one(a).named(x)).rule(one(b).named(y))), "small");
+    }
+}

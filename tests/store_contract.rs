@@ -385,6 +385,19 @@ fn an_adjustment_leaves_reservations_alone<S: Store>(make: fn() -> S) {
     assert!(try_one(&store, calls, 1, 3, now).is_err());
 }
 
+/// What counts as settled can be taken, though nobody has looked at deadlines yet.
+fn an_adjustment_takes_what_a_deadline_has_settled<S: Store>(make: fn() -> S) {
+    let (store, now) = (make(), november());
+    let month = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
+    for half in 0..2 {
+        try_one(&store, month, 30, 100, now + half * SECOND / 2).unwrap();
+    }
+    // Looks for the first deadline, and nobody soon again.
+    try_one(&store, month, 10, 100, now + 15 * MINUTE).unwrap();
+    let reading = adjust(&store, month, -50, now + 15 * MINUTE + SECOND / 2);
+    assert_eq!((reading.settled, reading.reserved), (10, 10));
+}
+
 fn a_reset_before_a_late_settle_never_goes_below_zero<S: Store>(make: fn() -> S) {
     let (store, now) = (make(), november());
     let month = counter(&store, None, Unit::Cost, Window::month(Zone::UTC));
@@ -426,11 +439,20 @@ fn a_senseless_hold_is_an_error<S: Store>(make: fn() -> S) {
     let charge = Charge { counter, value: 0 };
     let limit = Limit { charge: 9, ask: 1, limit: 1 };
     let foreign = Charge { counter: CounterId(u32::MAX), ..charge };
-    let nobody = Charge { value: 9, ..charge };
+    let user = self::counter(&store, Some("user"), Unit::Cost, Window::month(Zone::UTC));
+    let [next, nobody] = [1, 9].map(|value| Charge { value, ..charge });
+    // No value is of two labels.
+    let mixed = [charge, Charge { counter: user, value: 0 }];
     // Booked twice, it would pass a limit that has room for it once.
     let twice = [charge, charge];
-    let cases: [(&[Charge], &[Limit]); 4] =
-        [(&[charge], &[limit]), (&[foreign], &[]), (&[nobody], &[]), (&twice, &[])];
+    let cases: [(&[Charge], &[Limit]); 6] = [
+        (&[charge], &[limit]),
+        (&[foreign], &[]),
+        (&[next], &[]),
+        (&[nobody], &[]),
+        (&mixed, &[]),
+        (&twice, &[]),
+    ];
     for (charges, limits) in cases {
         let (at, deadline) = (at(now), at(now + MINUTE));
         let cost = Usd::nanos(1);
@@ -502,6 +524,7 @@ macro_rules! every_clause {
             a_hold_is_all_or_nothing_and_names_the_first_limit,
             a_call_may_ask_for_more_than_it_is_charged,
             an_adjustment_leaves_reservations_alone,
+            an_adjustment_takes_what_a_deadline_has_settled,
             a_reset_before_a_late_settle_never_goes_below_zero,
             an_overflow_denies,
             counters_are_known_by_what_they_mean,

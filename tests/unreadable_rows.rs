@@ -10,8 +10,9 @@ use std::{
 };
 
 use driftlock::{
-    Budget, Call, InputEstimate, Labels, ManualClock, MonthlyBudget, Operation, PerUserBudget,
-    Permit, Policy, PriceBook, Provider, Scope, Timestamp, Usage, Usd, Window, Zone,
+    Budget, Call, CostVelocity, InputEstimate, Labels, ManualClock, MonthlyBudget, Operation,
+    PerUserBudget, Permit, Policy, PriceBook, Provider, Scope, Timestamp, Usage, Usd,
+    VelocityLimit, Window, Zone,
     report::{Invoice, Report, Span, Uncertain},
     store::SqliteStore,
 };
@@ -91,8 +92,8 @@ fn outcome(file: &Path, id: u64) -> String {
     format!("{} {}", call.outcome, call.cost)
 }
 
-/// No bytes, some that are no list, and a list of what is not there.
-const NONSENSE: [&str; 3] = ["x''", "x'FF'", "x'0102047f'"];
+/// No bytes, some that are no list, and lists of an amount and a counter that are not there.
+const NONSENSE: [&str; 4] = ["x''", "x'FF'", "x'0102047f'", "x'017e047f'"];
 
 #[test]
 fn its_deadline_passes_and_all_others_settle() {
@@ -136,15 +137,16 @@ fn it_is_among_the_sums_by_day_of_its_workspace_and_its_user() {
 #[test]
 fn its_settle_or_release_fails_nobodys_transaction_and_its_overrun_is_booked() {
     let Service { file, policy, .. } = &service();
-    let [less, more, never] = [(); 3].map(|()| admit(policy, "ann", TOKENS));
-    for id in 1..=3 {
+    let [less, more, never, as_much] = [(); 4].map(|()| admit(policy, "ann", TOKENS));
+    for id in 1..=4 {
         damage(file, id, "NULL");
     }
     less.settle(&Usage::tokens(1, 1));
     never.release();
+    as_much.settle(&Usage::tokens(100, TOKENS + 2));
     more.settle(&Usage::tokens(100, TOKENS + 2 + 7));
     let over = usage_cost(0, 7);
-    let all = usage_cost(300, 3 * (TOKENS + 2) + 7);
+    let all = usage_cost(400, 4 * (TOKENS + 2) + 7);
     let today = Window::day(Zone::UTC);
     for (scope, window) in [
         (Scope::Workspace, month()),
@@ -155,9 +157,78 @@ fn its_settle_or_release_fails_nobodys_transaction_and_its_overrun_is_booked() {
         assert_eq!((settled, settled.saturating_add(reserved)), (over, all), "{scope}");
     }
     assert_eq!(outcome(file, 2), format!("unreadable {}", estimate_and(over)));
-    let changes = Report::open(file).unwrap().changes(10).unwrap();
+    let report = Report::open(file).unwrap();
+    let changes = report.changes(10).unwrap();
     assert_eq!(changes.len(), 3);
     assert_eq!(changes[0].reason, "call 2 cannot be read, and cost more than its estimate");
+    // The sums by day have it as well.
+    let (user, total) = (&report.by_user(Span::all()).unwrap()[0], report.totals(Span::all()));
+    for spent in [user.spent, total.unwrap().spent] {
+        assert_eq!((spent.calls, spent.cost), (4, all));
+    }
+}
+
+#[test]
+fn it_is_written_at_once_and_counts_once_whenever_it_became_unreadable() {
+    for is_expired in [false, true] {
+        let Service { file, clock, policy, .. } = &service();
+        let by_day = || {
+            of_all(policy);
+            let spent = Report::open(file).unwrap().totals(Span::all()).unwrap().spent;
+            (spent.calls, spent.cost)
+        };
+        let [less, more] = [(); 2].map(|()| admit(policy, "ann", TOKENS));
+        clock.advance(if is_expired { 16 * MINUTE } else { Duration::ZERO });
+        by_day();
+        damage(file, 1, "x'FF'");
+        damage(file, 2, "x'FF'");
+        less.settle(&Usage::tokens(1, 1));
+        assert_eq!(by_day().0, if is_expired { 2 } else { 1 });
+        clock.advance(16 * MINUTE);
+        assert_eq!(by_day(), (2, estimate_and(estimate(TOKENS))));
+        more.settle(&Usage::tokens(100, TOKENS + 2 + 7));
+        assert_eq!(by_day(), (2, usage_cost(200, 2 * (TOKENS + 2) + 7)));
+    }
+}
+
+#[test]
+fn its_overrun_counts_in_periods_that_it_began_in_and_in_windows_of_now() {
+    let Service { file, clock, .. } = &service();
+    let hour = Duration::from_secs(3_600);
+    let policy = Policy::builder()
+        .prices(book())
+        .estimator(|_: &Call| InputEstimate { expected: 100, ceiling: Some(100) })
+        .rule(CostVelocity::new(Usd::dollars(1), hour))
+        .rule(VelocityLimit::new(100, hour))
+        .rule(Budget::daily(Usd::dollars(1)))
+        .store(SqliteStore::open(file).unwrap())
+        .clock(clock.clone())
+        .build()
+        .unwrap();
+    let bad = admit(&policy, "ann", TOKENS);
+    of_all(&policy);
+    damage(file, 1, "x'FF'");
+    clock.advance(13 * hour);
+    bad.settle(&Usage::tokens(100, TOKENS + 2 + 7));
+    let over = usage_cost(0, 7);
+    assert_eq!(of_all(&policy), estimate_and(over));
+    let spent = |window| spent(&policy, &Scope::Workspace, window);
+    assert_eq!(spent(Window::sliding(hour)), (over, Usd::ZERO));
+    assert_eq!(spent(Window::day(Zone::UTC)), (Usd::ZERO, Usd::ZERO));
+    // The months of workspace and user, and the hour.
+    assert_eq!(Report::open(file).unwrap().changes(10).unwrap().len(), 3);
+}
+
+#[test]
+fn its_overrun_is_booked_beside_an_amount_that_cannot_be_read() {
+    let Service { file, policy, .. } = &service();
+    let bad = admit(policy, "ann", TOKENS);
+    of_all(policy);
+    let sql = "UPDATE call SET charges = x'FF'; \
+               UPDATE amount SET past = x'FF' WHERE scope IN (SELECT id FROM scope WHERE value = 'ann')";
+    Connection::open(file).unwrap().execute_batch(sql).unwrap();
+    bad.settle(&Usage::tokens(100, TOKENS + 2 + 7));
+    assert_eq!(spent(policy, &Scope::Workspace, month()), (usage_cost(0, 7), estimate(TOKENS)));
 }
 
 #[test]
@@ -225,19 +296,21 @@ fn an_invoice_is_compared_with_it_as_what_it_is() {
 
 #[test]
 fn it_is_pruned_like_others() {
-    let Service { file, clock, policy, .. } = &service();
-    let store = SqliteStore::open(file).unwrap();
-    std::mem::forget(admit(policy, "ann", TOKENS));
-    admit(policy, "bob", TOKENS).settle(&Usage::tokens(40, 5));
-    of_all(policy);
-    damage(file, 2, "x'FF'");
-    damage(file, 1, "x'FF'");
-    clock.advance(16 * MINUTE);
-    let all = of_all(policy);
-    let tomorrow = Timestamp::from_nanos(noon().as_nanos() + 86_400_000_000_000);
-    assert_eq!(wait(store.prune(tomorrow)).unwrap(), 2);
-    assert_eq!(of_all(policy), all);
-    assert!(Report::open(file).unwrap().recent(10).unwrap().is_empty());
+    for charges in NONSENSE {
+        let Service { file, clock, policy, .. } = &service();
+        let store = SqliteStore::open(file).unwrap();
+        std::mem::forget(admit(policy, "ann", TOKENS));
+        admit(policy, "bob", TOKENS).settle(&Usage::tokens(40, 5));
+        of_all(policy);
+        damage(file, 2, charges);
+        damage(file, 1, charges);
+        clock.advance(16 * MINUTE);
+        let all = of_all(policy);
+        let tomorrow = Timestamp::from_nanos(noon().as_nanos() + 86_400_000_000_000);
+        assert_eq!(wait(store.prune(tomorrow)).unwrap(), 2);
+        assert_eq!(of_all(policy), all);
+        assert!(Report::open(file).unwrap().recent(10).unwrap().is_empty());
+    }
 }
 
 /// Keeps what is told of calls that are set aside, by whatever thread.

@@ -253,5 +253,10 @@ mod tests {
         assert_eq!(many.check(), Err(LabelError::TooMany(33)));
         let most: Labels = (0..32).map(|n| (format!("k{n}"), "v")).collect();
         assert_eq!(most.check(), Ok(()));
+        assert_eq!(many.with("team", huge.as_str()).check(), Err(LabelError::TooMany(34)));
+        let (key, value) = ("k".repeat(Labels::MAX_KEY), "v".repeat(Labels::MAX_VALUE));
+        assert_eq!(Labels::new().with(&*key, &*value).check(), Ok(()));
+        assert!(Labels::new().with(format!("{key}k"), "v").check().is_err());
+        assert!(Labels::new().with("k", format!("{value}v")).check().is_err());
     }
 }

@@ -290,6 +290,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_that_tells_less_than_was_done_costs_the_estimate_at_least() {
+        for receipts in [false, true] {
+            let policy = Policy::builder().receipts(receipts).build().unwrap();
+            let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+            let mut permit = policy.admit(&mut call).await.unwrap();
+            let reserved = permit.reserved();
+            permit.sent();
+            let mut told = Observed::default();
+            told.usage = Some(Usage::tokens(1, 1));
+            (told.is_partial, told.is_final) = (true, true);
+            permit.complete(&told);
+            let (spent, stats) = so_far(&policy).await;
+            assert_eq!((spent.settled, spent.reserved), (reserved, Usd::ZERO));
+            assert_eq!((stats.estimated, stats.abandoned), (1, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_stays_answered() {
+        let policy = Policy::builder().build().unwrap();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+        let mut permit = policy.admit(&mut call).await.unwrap();
+        permit.answered(429);
+        permit.sent();
+        permit.settle_estimate();
+        assert_eq!(so_far(&policy).await.0.settled, Usd::ZERO);
+    }
+
+    #[tokio::test]
     async fn a_call_that_fails_costs_what_was_seen_of_its_answer() {
         let policy =
             Policy::builder().on_ambiguous(OnAmbiguous::Nothing).receipts(true).build().unwrap();

@@ -320,7 +320,8 @@ mod tests {
         let mut counter = Counter::default();
         counter.add(161, 1);
         assert_eq!(counter.add(150, 1), 161);
+        assert_eq!(counter.book(150, 1, 0, 3), Some(161));
         counter.roll(150);
-        assert_eq!(counter.used(), 2);
+        assert_eq!(counter.used(), 3);
     }
 }

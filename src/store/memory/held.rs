@@ -99,8 +99,9 @@ impl Held {
 
     /// Moves the deadline of a reservation that is still open at `now`.
     pub(super) fn extend(&mut self, reservation: Reservation, deadline: u64, now: u64) {
-        if self.find(reservation).is_some_and(|record| !record.expired) {
+        if self.find(reservation).is_some() {
             let known = &mut self.deadlines[reservation.key as usize];
+            // One that has passed already is the end of time by now, and stays it.
             if *known > now {
                 *known = deadline.max(*known);
             }
@@ -140,5 +141,41 @@ impl Held {
     /// The next reservation to forget because too many are kept past their deadline.
     pub(super) fn surplus(&mut self) -> Option<Reservation> {
         if self.expired.len() > KEPT { self.expired.pop_front() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_deadline_is_known_and_the_place_of_what_has_ended_is_used_again() {
+        let mut held = Held::default();
+        for round in [0, 100] {
+            let [first, second] = [5, 9].map(|deadline| held.open(round + deadline).0);
+            assert_eq!(held.next_deadline(), round + 5);
+            held.expire(round + 4, |_| panic!("too early"));
+            held.expire(round + 5, |_| {});
+            assert_eq!((held.next_deadline(), held.open_count()), (round + 9, 1));
+            assert!(held.close(second).is_some() && held.close(second).is_none());
+            assert!(held.close(first).is_some_and(|record| record.expired));
+            held.expire(round + 9, |_| panic!("it has ended"));
+            assert_eq!((held.next_deadline(), held.open_count()), (u64::MAX, 0));
+            assert_eq!((held.slab.places(), held.deadlines.len()), (2, 2));
+        }
+    }
+
+    #[test]
+    fn as_many_are_kept_past_their_deadline_as_is_said() {
+        let mut held = Held::default();
+        let first = held.open(0).0;
+        for _ in 1..KEPT {
+            held.open(0);
+        }
+        held.expire(0, |_| {});
+        assert_eq!(held.surplus(), None);
+        held.open(1);
+        held.expire(1, |_| {});
+        assert_eq!((held.surplus(), held.surplus()), (Some(first), None));
     }
 }

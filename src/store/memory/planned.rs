@@ -134,8 +134,8 @@ impl State {
             limit.checked_sub(amount)
         });
         let rooms: Vec<_> = rooms.collect::<Option<_>>()?;
-        let mut places: Places = wish.names.map(|name| Place::of(name.hash)).into_iter().collect();
-        places.truncate(charges.runs.len());
+        let names = charges.runs.iter().zip(wish.names);
+        let mut places: Places = names.map(|(_, name)| Place::of(name.hash)).collect();
         let values = wish.names.map(|name| name.text);
         let Wish { plan, cost, lasts, .. } = *wish;
         let ask = Ask { plan, values: &values, rooms: &rooms, cost, lasts };
@@ -155,7 +155,8 @@ mod tests {
     use crate::{
         claim::Unit,
         clock::Timestamp,
-        store::{Charge, CounterKey, MemoryStore, Store},
+        store::{Charge, CounterKey, Hold, MemoryStore, Store},
+        usd::Usd,
         window::{Window, Zone},
     };
 
@@ -199,5 +200,60 @@ mod tests {
         assert!(store.plan(&charges, &[(charges[0].counter, 5)]).is_some());
         assert!(reserve(70_500));
         assert_eq!((counted(130_499), counted(130_500)), (Ok(1), Ok(0)));
+    }
+
+    #[test]
+    fn a_planned_call_has_room_as_soon_as_a_window_has_ended() {
+        let store = MemoryStore::new();
+        let charges = [Unit::Cost, Unit::Calls].map(|unit| {
+            let window = Window::day(Zone::UTC);
+            let key = CounterKey { workspace: "w".into(), label: None, unit, window };
+            Charge { counter: store.counter(&key), value: 0 }
+        });
+        for charge in charges {
+            let plan = store.plan(&[charge], &[]).expect("one charge");
+            let reserve = |nanos| {
+                let at = Timestamp::from_nanos(nanos);
+                store.reserve_planned(&plan, [""; 4], &[1], 1, at, 1).is_some()
+            };
+            let day = 86_400_000_000_000 * (1 + u64::from(charge == charges[1]));
+            assert!(reserve(day - 1) && !reserve(day - 1) && reserve(day));
+        }
+    }
+
+    #[test]
+    fn calls_that_are_lost_expire_while_nobody_looks_at_them() {
+        const MILLI: u64 = 1_000_000;
+        let [planned, held] = [(); 2].map(|()| MemoryStore::new());
+        let window = Window::month(Zone::UTC);
+        let key = CounterKey { workspace: "w".into(), label: None, unit: Unit::Cost, window };
+        let [charge, _] =
+            [&planned, &held].map(|store| Charge { counter: store.counter(&key), value: 0 });
+        let (plan, cost) = (planned.plan(&[charge], &[]).expect("one charge"), Usd::nanos(1));
+        for (at, lasts) in [(0, 2_000 * MILLI), (500 * MILLI, u64::MAX), (3_000 * MILLI, u64::MAX)]
+        {
+            let (at, deadline) = [at, at.saturating_add(lasts)].map(Timestamp::from_nanos).into();
+            assert!(planned.reserve_planned(&plan, [""; 4], &[100], 1, at, lasts).is_some());
+            let (values, charges, limits) = (&[""], &[charge], &[]);
+            let hold = Hold { values, charges, cost, limits, at, deadline, call: None };
+            assert!(held.reserve_now(&hold).is_ok());
+        }
+        assert_eq!([planned, held].map(|store| store.lock().held.open_count()), [2, 2]);
+    }
+
+    #[test]
+    fn a_plan_has_few_values_in_order() {
+        let store = MemoryStore::new();
+        let charges = [0, 1, 2, 3, 4].map(|value| {
+            let label = (value > 0).then(|| format!("label {value}").into());
+            let (unit, window) = (Unit::Cost, Window::Lifetime);
+            let key = CounterKey { workspace: "w".into(), label, unit, window };
+            Charge { counter: store.counter(&key), value }
+        });
+        let [first, second, ..] = charges;
+        assert!(store.plan(&charges[..4], &[]).is_some());
+        assert!(store.plan(&charges, &[]).is_none());
+        assert!(store.plan(&[second, first], &[]).is_none());
+        assert!(store.plan(&[second], &[]).is_none());
     }
 }

@@ -194,3 +194,23 @@ pub(super) fn hash_of(hasher: &DefaultHashBuilder, value: &str) -> u64 {
 fn mixed(hash: u64, family: u32) -> u32 {
     ((hash >> 32) as u32 ^ hash as u32) ^ family.wrapping_mul(0x9E37_79B9)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_was_reclaimed_leaves_nothing_and_its_place_is_used_again() {
+        let mut scopes = Scopes::new(DefaultHashBuilder::default(), 10);
+        let family = scopes.family(&"w".into(), &Some("user".into()));
+        for name in ["ada", "bo", "cy"] {
+            let hash = hash_of(&scopes.hasher, name);
+            let (slot, is_created) = scopes.enter(family, name, hash);
+            assert!(is_created && scopes.enter(family, name, hash) == (slot, false));
+            scopes.reclaim(slot, 0);
+            assert_eq!((scopes.locate(family, name, hash), scopes.labelled()), ((NONE, false), 0));
+            assert_eq!(scopes.index.find(mixed(hash, family), |_| true), None);
+            assert_eq!(scopes.slots(), 1);
+        }
+    }
+}

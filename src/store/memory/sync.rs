@@ -10,10 +10,11 @@ pub(super) use std::sync::{Mutex, MutexGuard};
 /// Locks.
 #[inline]
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    match mutex.try_lock() {
-        Ok(guard) => guard,
-        Err(_) => lock_held(mutex),
+    // Not a `match` with what is below in it: the error of a lock that is poisoned holds it.
+    if let Ok(guard) = mutex.try_lock() {
+        return guard;
     }
+    lock_held(mutex)
 }
 
 /// Leaves a lock that is held alone for a moment, and then looks again, a few times before
@@ -39,4 +40,36 @@ fn lock_held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         }
     }
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_with_the_lock_is_in_nobodys_way() {
+        let mutex = Mutex::new(0);
+        let (reached, is_waiting) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            let fails = scope.spawn(|| {
+                let _guard = lock(&mutex);
+                panic!("on purpose");
+            });
+            assert!(fails.join().is_err() && mutex.is_poisoned());
+            // Whoever finds it free and whoever has to wait for it.
+            let mut guard = lock(&mutex);
+            let waits = scope.spawn(|| {
+                reached.send(()).unwrap();
+                *lock(&mutex) += 1;
+            });
+            is_waiting.recv().unwrap();
+            thread::sleep(Duration::from_millis(20));
+            *guard += 1;
+            drop(guard);
+            waits.join().unwrap();
+        });
+        assert_eq!(*lock(&mutex), 2);
+    }
 }

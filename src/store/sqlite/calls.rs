@@ -4,7 +4,7 @@
 //! without the other, whenever the process ends.
 
 use hashbrown::{DefaultHashBuilder, HashMap};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use smol_str::SmolStr;
 
 use super::{
@@ -169,6 +169,21 @@ impl Calls {
         Ok(Some(call))
     }
 
+    /// What can be read of a call that was set aside, and what it counts at.
+    pub(super) fn find_set_aside(
+        &self,
+        id: u64,
+        conn: &Connection,
+    ) -> Result<Option<(OpenCall, u64)>, Fault> {
+        let mut statement = conn.prepare_cached(
+            "SELECT at, estimate, model, FALSE, cost FROM call \
+             WHERE id = ?1 AND outcome = 'unreadable'",
+        )?;
+        let found = statement
+            .query_row([to_sql(id)], |row| Ok((without_bookings(row)?, from_sql(row.get(4)?))));
+        Ok(found.optional()?)
+    }
+
     /// Moves the deadline of an open call to a later time, unless it has passed at `now`.
     pub(super) fn extend(
         &self,
@@ -225,21 +240,26 @@ impl Calls {
 /// booked, and the bytes of that.
 fn read(id: u64, conn: &Connection) -> Result<Option<(OpenCall, Vec<u8>)>, Fault> {
     let mut statement = conn.prepare_cached(
-        "SELECT at, estimate, charges, model, outcome = 'expired' FROM call \
+        "SELECT at, estimate, model, outcome = 'expired', charges FROM call \
          WHERE id = ?1 AND outcome IN ('open', 'expired')",
     )?;
     let found = statement.query_row([to_sql(id)], |row| {
-        let call = OpenCall {
-            at: from_sql(row.get(0)?),
-            estimate: from_sql(row.get(1)?),
-            bookings: Bookings::new(),
-            // A name that is none is no reason not to end the call.
-            model: row.get_ref(3)?.as_str().unwrap_or_default().into(),
-            is_expired: row.get(4)?,
-        };
-        Ok((call, row.get::<_, Option<Vec<u8>>>(2)?.unwrap_or_default()))
+        let charges = row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default();
+        Ok((without_bookings(row)?, charges))
     });
     Ok(found.optional()?)
+}
+
+/// Its time, its estimate, its model, and whether its deadline has passed.
+fn without_bookings(row: &Row<'_>) -> rusqlite::Result<OpenCall> {
+    Ok(OpenCall {
+        at: from_sql(row.get(0)?),
+        estimate: from_sql(row.get(1)?),
+        bookings: Bookings::new(),
+        // A name that is none is no reason not to end the call.
+        model: row.get_ref(2)?.as_str().unwrap_or_default().into(),
+        is_expired: row.get(3)?,
+    })
 }
 
 /// The earliest deadline of an open call, the end of time if there is none.

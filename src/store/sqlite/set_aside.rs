@@ -4,7 +4,7 @@
 //! What was reserved is in the sums already and stays there. So the call is over: it counts at
 //! its estimate, takes no refund, and is told of once.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{
     blob::{Booked, Bookings},
@@ -15,7 +15,7 @@ use super::{
     settling::{Families, write_adjustment},
     shared::Registry,
     state::State,
-    words::{from_sql, to_sql},
+    words::to_sql,
 };
 use crate::claim::Scope;
 
@@ -83,18 +83,14 @@ impl State {
         conn: &Connection,
         registry: &Registry,
     ) -> Result<(), Fault> {
-        let mut statement = conn
-            .prepare_cached("SELECT at, cost FROM call WHERE id = ?1 AND outcome = 'unreadable'")?;
-        let found = statement
-            .query_row([to_sql(id)], |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))
-            .optional()?;
-        let Some((at, over)) = found.and_then(|(at, counted): (u64, u64)| {
-            Some((at, cost.checked_sub(counted).filter(|over| *over > 0)?))
-        }) else {
-            return Ok(());
-        };
+        let Some((mut call, counted)) = self.calls.find_set_aside(id, conn)? else { return Ok(()) };
+        let Some(over) = cost.checked_sub(counted).filter(|over| *over > 0) else { return Ok(()) };
+        let families;
+        (call.bookings, families) = presumed(id, conn)?;
+        self.daily.count(Sign::Subtract, &call, &families, &call.model, counted, None);
+        self.daily.count(Sign::Add, &call, &families, &call.model, cost, None);
         let now = self.now();
-        for Booked { counter, scope, .. } in presumed(id, conn)?.0 {
+        for Booked { counter, scope, .. } in call.bookings {
             match self.scopes.load(scope, conn) {
                 // Nobody is admitted on what cannot be read.
                 Err(Fault::Damaged(_)) => continue,
@@ -104,7 +100,8 @@ impl State {
                 Err(Fault::Damaged(_)) => continue,
                 meaning => meaning.map(|meaning| (meaning.is_cost, meaning.horizon))?,
             };
-            let until = if horizon.slides() { horizon.until(now) } else { horizon.until_of(at) };
+            let until =
+                if horizon.slides() { horizon.until(now) } else { horizon.until_of(call.at) };
             if is_cost && until > now {
                 let amount = &mut self.scopes.change(scope, counter).amounts;
                 amount.roll(now);

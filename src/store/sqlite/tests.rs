@@ -168,17 +168,20 @@ fn what_was_in_a_transaction_that_failed_is_done_again_in_its_order_and_before_w
 fn a_transaction_that_failed_leaves_nothing_behind() {
     let (mut writer, shared, directory) = writer();
     let month = user_month(&shared);
-    let [call, damaged] = [10, 10].map(|cost| book(&mut writer, month, cost));
+    let [call, unreadable, damaged] = [10; 3].map(|cost| book(&mut writer, month, cost));
     let conn = Connection::open(directory.path().join("driftlock.db")).unwrap();
     damage(&conn, damaged);
+    conn.execute("UPDATE call SET charges = x'FF' WHERE id = ?1", [unreadable as i64]).unwrap();
     let (workspace, label, window) = ("app".into(), None, Window::day(Zone::UTC));
     let day = shared.registry.number(&CounterKey { workspace, label, unit: Unit::Cost, window });
-    writer.work(&mut vec![Op::Know(day), settle(call, 1_000), settle(damaged, 1_000)]);
+    let settles = [call, unreadable, damaged].map(|id| settle(id, 1_000));
+    writer.work(&mut [Op::Know(day)].into_iter().chain(settles).collect());
+    assert!(writer.state.aside.is_empty(), "nothing was set aside so far");
     let number = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(number("SELECT count(*) FROM counter"), 1);
     writer.work(&mut Vec::new());
     assert_eq!(number("SELECT count(*) FROM counter"), 2);
-    assert_eq!(number("SELECT sum(used) FROM amount"), 11);
+    assert_eq!(number("SELECT sum(used) FROM amount"), 21);
     assert_eq!(number("SELECT sum(calls) FROM daily"), 1);
 }
 
