@@ -251,6 +251,7 @@ fn a_check_names_it_and_goes_on() {
     let Service { file, clock, policy, .. } = &service();
     std::mem::forget(admit(policy, "ann", TOKENS));
     admit(policy, "bob", TOKENS).settle(&Usage::tokens(40, 5));
+    of_all(policy); // a settle waits for nobody, this waits for it
     assert!(Report::open(file).unwrap().check().unwrap().is_sound());
     for (id, outcome) in [(1, "open"), (2, "actual")] {
         damage(file, id, "x'FF'");
