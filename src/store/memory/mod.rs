@@ -13,7 +13,7 @@
 //! looked up once for a policy; `planned` checks and books them in the `state` in one go,
 //! `holding` and `booking` those of calls that no policy has planned; `settling`,
 //! `refusal` and `sweep` are what else can happen. What is kept are `scopes` with their
-//! counters, found by their `index`, and the reservations that are `held`.
+//! `counters`, found by their `index`, and the reservations that are `held`.
 
 mod booking;
 mod charges;

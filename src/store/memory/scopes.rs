@@ -213,4 +213,10 @@ mod tests {
             assert_eq!(scopes.slots(), 1);
         }
     }
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_user_takes_160_bytes() {
+        assert_eq!(size_of::<Scope>(), 160);
+    }
 }
