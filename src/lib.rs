@@ -83,6 +83,7 @@ mod denial;
 mod error;
 mod failure;
 pub mod labels;
+mod name;
 #[cfg(feature = "async-openai")]
 mod openai_error;
 mod same;

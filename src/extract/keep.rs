@@ -2,10 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{
-    Wanted,
-    finds::{Found, MOST},
-};
+use super::finds::{Found, MOST};
 
 /// Memory kept from one document to the next.
 const KEPT_ROOM: usize = 4 * 1024;
@@ -15,7 +12,6 @@ const INLINE: usize = 512;
 /// The values taken so far, one behind the other, and what became of each one wanted.
 #[derive(Debug)]
 pub(super) struct Kept {
-    wanted: &'static [Wanted],
     slots: [Slot; MOST],
     bytes: SmallVec<[u8; INLINE]>,
     /// The slot whose value is passing.
@@ -29,6 +25,7 @@ enum Slot {
     Absent,
     Open {
         start: u32,
+        most: u32,
     },
     Taken {
         start: u32,
@@ -40,8 +37,8 @@ enum Slot {
 impl Kept {
     /// Room for what is wanted.
     #[inline(always)]
-    pub(super) fn new(wanted: &'static [Wanted]) -> Self {
-        Self { wanted, slots: [Slot::Absent; MOST], bytes: SmallVec::new(), open: None }
+    pub(super) fn new() -> Self {
+        Self { slots: [Slot::Absent; MOST], bytes: SmallVec::new(), open: None }
     }
 
     /// Forgets everything, and gives back memory that an unusual document took.
@@ -65,11 +62,13 @@ impl Kept {
         })
     }
 
-    /// The value of `wanted[index]` begins, perhaps not for the first time.
-    pub(super) fn begin(&mut self, index: usize) {
+    /// The wanted value of this index begins, perhaps not for the first time. Longer than
+    /// `most` bytes, it is given up.
+    pub(super) fn begin(&mut self, index: usize, most: u32) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if matches!(slot, Slot::Absent) {
-            *slot = Slot::Open { start: self.bytes.len() as u32 }; // the sum of all `most`
+            let start = self.bytes.len() as u32; // at most the sum of all `most`
+            *slot = Slot::Open { start, most };
             self.open = Some(index);
         } else {
             *slot = Slot::Unusable;
@@ -78,14 +77,10 @@ impl Kept {
 
     /// A stretch of a value passes; it is kept if the value is wanted.
     pub(super) fn keep(&mut self, written: &[u8]) {
-        let Some((slot, wanted)) =
-            self.open.and_then(|index| Some((self.slots.get_mut(index)?, self.wanted.get(index)?)))
-        else {
-            return;
-        };
-        let Slot::Open { start } = *slot else { return };
+        let Some(slot) = self.open.and_then(|index| self.slots.get_mut(index)) else { return };
+        let Slot::Open { start, most } = *slot else { return };
         let start = start as usize;
-        if self.bytes.len() - start + written.len() > wanted.most {
+        if self.bytes.len() - start + written.len() > most as usize {
             self.bytes.truncate(start);
             *slot = Slot::Unusable;
             self.open = None;
@@ -98,7 +93,7 @@ impl Kept {
     pub(super) fn end(&mut self) {
         let end = self.bytes.len() as u32;
         if let Some(slot) = self.open.take().and_then(|index| self.slots.get_mut(index))
-            && let Slot::Open { start } = *slot
+            && let Slot::Open { start, .. } = *slot
         {
             *slot = Slot::Taken { start, end };
         }

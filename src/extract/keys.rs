@@ -1,91 +1,79 @@
 //! Which keys of a document lead to wanted values.
 
-use crate::same::same_bytes;
+use crate::name::{Candidate, Name};
 
 /// Bytes of a key that is still compared; the longest of ours, were each of its
 /// characters written as an escape of six bytes, is shorter.
 pub(super) const LONGEST_KEY: usize = 128;
 
-/// Where a value stands, counted from the root object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Path {
-    /// `{"key": value}`
-    Top(&'static str),
-    /// `{"key": {"key": value}}`
-    Within(&'static str, &'static str),
-    /// `{"key": {"key": value}}`, or the second key alone at the top.
-    WithinOrTop(&'static str, &'static str),
-    /// `{"key": [{"key": value}]}`, in one of the array's objects. In two of them it
-    /// is as good as a key given twice.
-    Each(&'static str, &'static str),
-}
-
-/// A value to take.
+/// A key of an object.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    /// Where it stands.
-    pub(crate) path: Path,
-    /// Its longest length as written; a longer one is given up.
-    pub(crate) most: usize,
+pub(crate) struct Key {
+    /// As it is written.
+    pub(crate) name: Name,
+    /// Where it leads to.
+    pub(crate) role: Role,
 }
 
 /// What the value of a key is to us.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Nothing.
     Skip,
     /// The wanted value of this index.
-    Take(usize),
-    /// If it is an object, one with wanted values, known by this key.
-    Enter(&'static str),
-    /// If it is an array, one of objects with wanted values, known by this key.
-    EnterEach(&'static str),
+    Take {
+        /// Its place among those that are found.
+        index: usize,
+        /// Its longest length as written; a longer one is given up.
+        most: u32,
+    },
+    /// If it is an object, one with wanted values, under these keys.
+    Enter(&'static [Key]),
+    /// If it is an array, one of objects with wanted values. In two of them a value is as
+    /// good as a key given twice.
+    EnterEach(&'static [Key]),
+}
+
+impl Key {
+    /// The key of the wanted value of this index, which is of `most` bytes.
+    pub(crate) const fn take(name: &'static str, index: usize, most: u32) -> Self {
+        Self { name: Name::new(name), role: Role::Take { index, most } }
+    }
+
+    /// The key of the count of this index.
+    pub(crate) const fn count(name: &'static str, index: usize) -> Self {
+        const DIGITS: u32 = 20; // of the largest that can be counted
+        Self::take(name, index, DIGITS)
+    }
+
+    /// The key of an object with `keys` that matter.
+    pub(crate) const fn enter(name: &'static str, keys: &'static [Self]) -> Self {
+        Self { name: Name::new(name), role: Role::Enter(keys) }
+    }
+
+    /// The key of an array of such objects.
+    pub(crate) const fn each(name: &'static str, keys: &'static [Self]) -> Self {
+        Self { name: Name::new(name), role: Role::EnterEach(keys) }
+    }
 }
 
 impl Role {
-    /// Of a key as `written` between its quotes, in the root object or `within` one
-    /// that was entered.
-    pub(super) fn of(
-        written: &[u8],
-        has_escape: bool,
-        within: Option<&str>,
-        wanted: &[Wanted],
-    ) -> Self {
+    /// Of a key as written between its quotes, in an object where `keys` matter.
+    #[inline]
+    pub(super) fn of(written: Candidate<'_>, keys: &[Key]) -> Self {
+        let key = keys.iter().find(|key| written.is(key.name));
+        key.map_or(Self::Skip, |key| key.role)
+    }
+
+    /// The same where there may be an escape in it.
+    pub(super) fn of_escaped(written: &[u8], keys: &[Key]) -> Self {
         if written.len() > LONGEST_KEY {
             return Self::Skip;
         }
-        if !has_escape {
-            return Self::of_text(written, within, wanted);
-        }
         let quoted = [b"\"", written, b"\""].concat();
         match serde_json::from_slice::<String>(&quoted) {
-            Ok(key) => Self::of_text(key.as_bytes(), within, wanted),
+            Ok(key) => Self::of(Candidate::new(key.as_bytes()), keys),
             Err(_) => Self::Skip,
         }
-    }
-
-    fn of_text(key: &[u8], within: Option<&str>, wanted: &[Wanted]) -> Self {
-        let is = |name: &str| same_bytes(key, name.as_bytes());
-        for (index, wanted) in wanted.iter().enumerate() {
-            match (wanted.path, within) {
-                (Path::Top(name) | Path::WithinOrTop(_, name), None) if is(name) => {
-                    return Self::Take(index);
-                }
-                (Path::Within(outer, _) | Path::WithinOrTop(outer, _), None) if is(outer) => {
-                    return Self::Enter(outer);
-                }
-                (Path::Each(outer, _), None) if is(outer) => return Self::EnterEach(outer),
-                (
-                    Path::Within(outer, name)
-                    | Path::WithinOrTop(outer, name)
-                    | Path::Each(outer, name),
-                    Some(within),
-                ) if outer == within && is(name) => {
-                    return Self::Take(index);
-                }
-                _ => {}
-            }
-        }
-        Self::Skip
     }
 }

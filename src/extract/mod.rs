@@ -24,7 +24,7 @@ mod scanner;
 mod whole;
 
 pub(crate) use finds::{Finds, Found};
-pub(crate) use keys::{Path, Wanted};
+pub(crate) use keys::{Key, Role};
 pub(crate) use scanner::Extractor;
 pub(crate) use whole::whole;
 

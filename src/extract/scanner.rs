@@ -2,19 +2,16 @@
 
 use memchr::memchr2;
 
-use super::{
-    Wanted,
-    finds::Finds,
-    keep::Kept,
-    keys::{LONGEST_KEY, Role},
-    nest::Nest,
+use super::{Key, Role, finds::Finds, keep::Kept, keys::LONGEST_KEY, nest::Nest};
+use crate::{
+    blocks::{self, are},
+    name::Candidate,
 };
-use crate::blocks::{self, are};
 
 /// A scanner that is fed a document in pieces; see the [module](super).
 #[derive(Debug)]
 pub(crate) struct Extractor {
-    wanted: &'static [Wanted],
+    keys: &'static [Key],
     kept: Kept,
     state: State,
     place: Place,
@@ -29,16 +26,16 @@ pub(crate) struct Extractor {
     nest: Nest,
 }
 
-/// Whose keys or items are next; all but the root are known by their outer key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whose keys or items are next, and which of the keys matter there.
+#[derive(Clone, Copy, Debug)]
 enum Place {
     Root,
     /// An object that holds wanted values.
-    Object(&'static str),
+    Object(&'static [Key]),
     /// An array of such objects.
-    Array(&'static str),
+    Array(&'static [Key]),
     /// One of the array's objects.
-    Item(&'static str),
+    Item(&'static [Key]),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +68,10 @@ enum State {
 impl Extractor {
     /// A scanner for the values in `wanted`.
     #[inline(always)]
-    pub(crate) fn new(wanted: &'static [Wanted]) -> Self {
+    pub(crate) fn new(keys: &'static [Key]) -> Self {
         Self {
-            wanted,
-            kept: Kept::new(wanted),
+            keys,
+            kept: Kept::new(),
             state: State::Start,
             place: Place::Root,
             key: Vec::new(),
@@ -157,8 +154,8 @@ impl Extractor {
             }
             b'}' => match self.place {
                 Place::Object(_) => self.place = Place::Root,
-                Place::Item(key) => {
-                    self.place = Place::Array(key);
+                Place::Item(keys) => {
+                    self.place = Place::Array(keys);
                     self.state = State::BeforeItem;
                 }
                 Place::Root | Place::Array(_) => self.state = State::Whole,
@@ -172,8 +169,8 @@ impl Extractor {
 
     fn before_item(&mut self, first: u8) -> usize {
         match (first, self.place) {
-            (b'{', Place::Array(key)) => {
-                self.place = Place::Item(key);
+            (b'{', Place::Array(keys)) => {
+                self.place = Place::Item(keys);
                 self.state = State::BeforeKey;
             }
             (b']', _) => {
@@ -230,17 +227,17 @@ impl Extractor {
                 self.state = State::Broken;
                 return 1;
             }
-            (b'{', Role::Enter(key)) => {
-                self.place = Place::Object(key);
+            (b'{', Role::Enter(keys)) => {
+                self.place = Place::Object(keys);
                 self.state = State::BeforeKey;
                 return 1;
             }
-            (b'[', Role::EnterEach(key)) => {
-                self.place = Place::Array(key);
+            (b'[', Role::EnterEach(keys)) => {
+                self.place = Place::Array(keys);
                 self.state = State::BeforeItem;
                 return 1;
             }
-            (_, Role::Take(index)) => self.kept.begin(index),
+            (_, Role::Take { index, most }) => self.kept.begin(index, most),
             _ => {}
         }
         match first {
@@ -334,11 +331,14 @@ impl Extractor {
     }
 
     fn role_of(&self, written: &[u8]) -> Role {
-        let within = match self.place {
-            Place::Root | Place::Array(_) => None,
-            Place::Object(key) | Place::Item(key) => Some(key),
+        let keys = match self.place {
+            Place::Root | Place::Array(_) => self.keys,
+            Place::Object(keys) | Place::Item(keys) => keys,
         };
-        Role::of(written, self.key_has_escape, within, self.wanted)
+        match self.key_has_escape {
+            false => Role::of(Candidate::new(written), keys),
+            true => Role::of_escaped(written, keys),
+        }
     }
 
     fn end_value(&mut self) {

@@ -2,15 +2,15 @@ use proptest::prelude::*;
 
 use super::{keys::LONGEST_KEY, *};
 
-const WANTED: &[Wanted] = &[
-    Wanted { path: Path::Top("usage"), most: 64 },
-    Wanted { path: Path::Top("model"), most: 32 },
-    Wanted { path: Path::Within("x_groq", "usage"), most: 64 },
-    Wanted { path: Path::Each("items", "end"), most: 64 },
+const KEYS: &[Key] = &[
+    Key::take("usage", 0, 64),
+    Key::take("model", 1, 32),
+    Key::enter("x_groq", &[Key::take("usage", 2, 64)]),
+    Key::each("items", &[Key::take("end", 3, 64)]),
 ];
 
 fn read(pieces: &[&[u8]]) -> Extractor {
-    let mut extractor = Extractor::new(WANTED);
+    let mut extractor = Extractor::new(KEYS);
     for piece in pieces {
         extractor.feed(piece);
     }
@@ -27,7 +27,7 @@ fn found(document: &str) -> [Option<String>; 4] {
     let all =
         |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.finds().found(index)));
     let at_once = read(&[document.as_bytes()]);
-    if let Some(finds) = whole(document.as_bytes(), WANTED) {
+    if let Some(finds) = whole(document.as_bytes(), KEYS) {
         assert_eq!(finds, at_once.finds(), "{document}");
     }
     for split in 0..=document.len() {
@@ -57,10 +57,8 @@ fn values_at_the_top_are_taken_as_written() {
 
 #[test]
 fn a_value_may_stand_in_one_of_two_places_but_not_in_both() {
-    const EITHER: &[Wanted] = &[
-        Wanted { path: Path::WithinOrTop("response", "usage"), most: 64 },
-        Wanted { path: Path::Top("type"), most: 64 },
-    ];
+    const USAGE: Key = Key::take("usage", 0, 64);
+    const EITHER: &[Key] = &[USAGE, Key::enter("response", &[USAGE]), Key::take("type", 1, 64)];
     for (document, expected) in [
         (r#"{"usage":1,"response":{"x":2}}"#, Found::Value(b"1")),
         (r#"{"response":{"usage":1},"x":{"usage":2}}"#, Found::Value(b"1")),
@@ -137,7 +135,7 @@ fn a_second_level_is_found_in_the_objects_of_an_array() {
 
 #[test]
 fn nothing_is_read_behind_the_end() {
-    let mut extractor = Extractor::new(WANTED);
+    let mut extractor = Extractor::new(KEYS);
     assert_eq!(extractor.feed(br#" {"usage":1"#), 11);
     assert_eq!(extractor.feed(br#"},{"usage":2}"#), 1);
     assert_eq!(extractor.feed(b"x"), 0);
@@ -156,7 +154,7 @@ fn a_key_that_stands_there_twice_is_unusable() {
 fn a_long_value_is_given_up_and_a_long_key_is_not_ours() {
     for (length, is_taken) in [(62, true), (63, false)] {
         let long = format!(r#"{{"usage":"{}","model":"m"}}"#, "x".repeat(length));
-        assert!(whole(long.as_bytes(), WANTED).is_some());
+        assert!(whole(long.as_bytes(), KEYS).is_some());
         let [usage, model, ..] = found(&long);
         assert_eq!(usage.as_deref() != Some("unusable"), is_taken);
         assert_eq!(model.as_deref(), Some(r#""m""#));
@@ -217,14 +215,14 @@ proptest! {
         let whole = read(&[&bytes]);
         let pieces: Vec<_> = bytes.chunks(size).collect();
         let pieced = read(&pieces);
-        for index in 0..WANTED.len() {
+        for index in 0..KEYS.len() {
             prop_assert_eq!(whole.finds().found(index), pieced.finds().found(index));
         }
         prop_assert_eq!(whole.is_whole(), pieced.is_whole());
-        if let Some(finds) = super::whole(&bytes, WANTED) {
+        if let Some(finds) = super::whole(&bytes, KEYS) {
             prop_assert_eq!(finds, whole.finds());
         }
-        let most: usize = WANTED.iter().map(|wanted| wanted.most).sum();
+        let most = 64 + 32 + 64 + 64;
         prop_assert!(pieced.kept_len() <= most && pieced.key_len() <= LONGEST_KEY + 1);
     }
 
@@ -260,7 +258,7 @@ fn what_is_written_as_usual_is_read_in_one_piece() {
         r#"{"usage":"a text of more bytes than are taken from a value that goes by this name"}"#,
         "{\n  \"a\": \"a text that is longer than a block, with \\\"quotes\\\" in it\",\n  \"usage\": {}\n}",
     ] {
-        let finds = whole(document.as_bytes(), WANTED);
+        let finds = whole(document.as_bytes(), KEYS);
         assert_eq!(finds, Some(read(&[document.as_bytes()]).finds()), "{document}");
     }
     for unusual in [
@@ -275,7 +273,7 @@ fn what_is_written_as_usual_is_read_in_one_piece() {
         r#"{"a":}"#,
         r#"{"us\u0061ge":1}"#,
     ] {
-        assert_eq!(whole(unusual.as_bytes(), WANTED), None, "{unusual}");
+        assert_eq!(whole(unusual.as_bytes(), KEYS), None, "{unusual}");
     }
 }
 
@@ -284,11 +282,11 @@ fn one_wrong_byte_changes_nothing_that_pieces_would_not_tell() {
     const USUAL: &[u8] =
         br#"{"a":[1,"x\\"] ,"x_groq":{"usage":2,"b":{}},"items":[{"end":1},[3],4], "usage":{"n":5 }}"#;
     let judge = |bent: &[u8]| {
-        if let Some(finds) = whole(bent, WANTED) {
+        if let Some(finds) = whole(bent, KEYS) {
             assert_eq!(finds, read(&[bent]).finds(), "{}", bent.escape_ascii());
         }
     };
-    assert!(whole(USUAL, WANTED).is_some());
+    assert!(whole(USUAL, KEYS).is_some());
     for at in 0..=USUAL.len() {
         let (head, tail) = USUAL.split_at(at);
         let without = tail.get(1..).unwrap_or_default();

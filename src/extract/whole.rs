@@ -4,35 +4,33 @@
 //! written as everybody writes it goes the way of pieces, which knows what to think of it.
 
 use super::{
-    Wanted,
+    Key, Role,
     finds::{Finds, Found},
-    keys::Role,
     nest::Nest,
 };
 use crate::json::Cursor;
 
-/// What `document` says. `None` says nothing: it is cut short, or not written as usual, as with
+/// What `document` says under `keys`. `None` says nothing: it is cut short, or not written as usual, as with
 /// an escape in a key that may be ours.
 #[inline]
-pub(crate) fn whole<'a>(document: &'a [u8], wanted: &[Wanted]) -> Option<Finds<'a>> {
-    let mut reader = Reader { cursor: Cursor::new(document), wanted, finds: Finds::default() };
+pub(crate) fn whole<'a>(document: &'a [u8], keys: &[Key]) -> Option<Finds<'a>> {
+    let mut reader = Reader { cursor: Cursor::new(document), finds: Finds::default() };
     if reader.cursor.next()? != b'{' {
         return None;
     }
-    reader.object(None)?;
+    reader.object(keys)?;
     reader.finds.is_whole = true;
     Some(reader.finds)
 }
 
-struct Reader<'a, 'w> {
+struct Reader<'a> {
     cursor: Cursor<'a>,
-    wanted: &'w [Wanted],
     finds: Finds<'a>,
 }
 
-impl<'a> Reader<'a, '_> {
-    /// Reads the members of an object that is open: of the root, or of one `within` it.
-    fn object(&mut self, within: Option<&'static str>) -> Option<()> {
+impl Reader<'_> {
+    /// Reads the members of an object that is open.
+    fn object(&mut self, keys: &[Key]) -> Option<()> {
         let mut next = self.cursor.next()?;
         if next == b'}' {
             return Some(());
@@ -41,16 +39,15 @@ impl<'a> Reader<'a, '_> {
             if next != b'"' {
                 return None;
             }
-            let key = self.cursor.key()?;
-            let role = Role::of(key, false, within, self.wanted);
+            let role = Role::of(self.cursor.key()?, keys);
             if self.cursor.next()? != b':' {
                 return None;
             }
             let first = self.cursor.next()?;
             match (first, role) {
-                (b'{', Role::Enter(key)) => self.object(Some(key))?,
-                (b'[', Role::EnterEach(key)) => self.items(key)?,
-                (_, Role::Take(index)) => self.take(first, index)?,
+                (b'{', Role::Enter(keys)) => self.object(keys)?,
+                (b'[', Role::EnterEach(keys)) => self.items(keys)?,
+                (_, Role::Take { index, most }) => self.take(first, index, most)?,
                 _ => self.value(first)?,
             }
             match self.cursor.next()? {
@@ -61,15 +58,15 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Reads the items of an array that is open.
-    fn items(&mut self, key: &'static str) -> Option<()> {
+    /// Reads the items of an array that is open, objects among them.
+    fn items(&mut self, keys: &[Key]) -> Option<()> {
         let mut next = self.cursor.next()?;
         if next == b']' {
             return Some(());
         }
         loop {
             match next {
-                b'{' => self.object(Some(key))?,
+                b'{' => self.object(keys)?,
                 first => self.value(first)?,
             }
             match self.cursor.next()? {
@@ -81,11 +78,11 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Takes a value of which the first byte has been read.
-    fn take(&mut self, first: u8, index: usize) -> Option<()> {
+    fn take(&mut self, first: u8, index: usize, most: u32) -> Option<()> {
         let start = self.cursor.at - 1;
         self.value(first)?;
         let value = self.cursor.bytes.get(start..self.cursor.at)?;
-        let is_short = value.len() <= self.wanted.get(index)?.most;
+        let is_short = value.len() <= most as usize;
         let found = self.finds.values.get_mut(index)?;
         *found = match found {
             Found::Absent if is_short => Found::Value(value),

@@ -1,6 +1,9 @@
 //! A place in JSON that is read the short way: as everybody writes it, or not at all.
 
-use crate::blocks::{self, are};
+use crate::{
+    blocks::{self, are},
+    name::Candidate,
+};
 
 /// Goes over bytes and checks nothing but what it is asked for; see the [module](self).
 #[derive(Debug)]
@@ -30,14 +33,14 @@ impl<'a> Cursor<'a> {
     /// Passes over a key of which the opening quote has been read, as it is written between
     /// its quotes; `None` if there is an escape in it.
     #[inline(always)]
-    pub(crate) fn key(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn key(&mut self) -> Option<Candidate<'a>> {
         let start = self.at;
         let end = self.quote_or_escape();
         if *self.bytes.get(end)? != b'"' {
             return None;
         }
         self.at = end + 1;
-        self.bytes.get(start..end)
+        Candidate::within(self.bytes, start, end)
     }
 
     /// Passes over a string of which the opening quote has been read.

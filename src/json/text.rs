@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     blocks::{self, Block, Stretch, are},
+    name::Candidate,
     same::same,
 };
 
@@ -37,6 +38,16 @@ impl<'a> Text<'a> {
     /// The string; allocates only if it contains an escape.
     pub(crate) fn read(&self) -> Cow<'a, str> {
         if self.is_plain() { Cow::Borrowed(self.raw()) } else { Cow::Owned(self.unescaped()) }
+    }
+
+    /// The string as it is written, unless there is an escape in it.
+    #[inline(always)]
+    pub(crate) fn plain(&self) -> Option<Candidate<'a>> {
+        if self.is_plain() {
+            Candidate::within(self.body.as_bytes(), self.from, self.end)
+        } else {
+            None
+        }
     }
 
     /// Whether the string, once unescaped, is this one.

@@ -24,7 +24,7 @@ use self::facts::Facts;
 use super::{
     endpoint::Endpoint,
     format::Reading,
-    governed::{Governed, members},
+    governed::{Governed, Keys, keys, members},
 };
 use crate::unreadable::Unreadable;
 
@@ -48,7 +48,7 @@ enum Key {
 }
 
 // The common ones first.
-const KEYS: &[(&str, Key)] = &[
+const KEYS: Keys<Key> = &keys([
     ("model", Key::Model),
     ("messages", Key::Messages),
     ("max_tokens", Key::MaxTokens),
@@ -63,7 +63,7 @@ const KEYS: &[(&str, Key)] = &[
     ("mcp_servers", Key::McpServers),
     ("container", Key::Container),
     ("context_management", Key::ContextManagement),
-];
+]);
 
 /// Reads the body of a messages request.
 pub(super) fn read(endpoint: &Endpoint, _: &Uri, body: &[u8]) -> Result<Reading, Unreadable> {

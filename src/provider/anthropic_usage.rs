@@ -17,13 +17,13 @@ use super::{
     observe::{self, Dialect, EventKind, Memory, Observed},
 };
 use crate::{
-    extract::{Finds, Found, Path, Wanted},
+    extract::{Finds, Found, Key},
     usage::Usage,
 };
 
 /// Of messages.
 pub(super) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"", read };
+    Dialect { keys: &KEYS, starts_as: List::Single, end_marker: b"", read };
 
 const TYPE: usize = 0;
 const USAGE: usize = 1;
@@ -32,13 +32,15 @@ const STARTED_USAGE: usize = 3;
 const STARTED_MODEL: usize = 4;
 const STOP_REASON: usize = 5;
 
-static WANTED: [Wanted; 6] = [
-    Wanted { path: Path::Top("type"), most: 64 },
-    Wanted { path: Path::Top("usage"), most: 64 * 1024 },
-    Wanted { path: Path::Top("model"), most: 1024 },
-    Wanted { path: Path::Within("message", "usage"), most: 64 * 1024 },
-    Wanted { path: Path::Within("message", "model"), most: 1024 },
-    Wanted { path: Path::Within("delta", "stop_reason"), most: 256 },
+static KEYS: [Key; 5] = [
+    Key::take("type", TYPE, 64),
+    Key::take("usage", USAGE, 64 * 1024),
+    Key::take("model", MODEL, 1024),
+    Key::enter(
+        "message",
+        &[Key::take("usage", STARTED_USAGE, 64 * 1024), Key::take("model", STARTED_MODEL, 1024)],
+    ),
+    Key::enter("delta", &[Key::take("stop_reason", STOP_REASON, 256)]),
 ];
 
 // Numbers of what is remembered.

@@ -9,109 +9,71 @@ mod plain;
 
 use self::plain::plain;
 use crate::{
-    extract::Path,
+    extract::{Key, Role},
     json::{Nest, Token, Walker},
+    name::Candidate,
 };
 
-/// The counts at these paths of an object; what is told beside them is passed over.
-/// `None` if it is no object, has one of the keys twice, or something else than a whole
-/// number of no sign where a count should be. `null` tells nothing.
+/// The counts under these keys of an object, at the numbers they have there; what is told
+/// beside them is passed over. `None` if it is no object, has one of the keys twice, or
+/// something else than a whole number of no sign where a count should be. `null` tells
+/// nothing.
 #[inline]
 pub(super) fn counts<const N: usize>(
     written: &[u8],
-    paths: &[Path; N],
+    keys: &'static [Key],
 ) -> Option<[Option<u64>; N]> {
-    const { assert!(N <= 32, "a bit each") };
-    plain(written, paths).or_else(|| walked(written, paths))
+    plain(written, keys).or_else(|| walked(written, keys))
 }
 
 #[inline(never)]
-fn walked<const N: usize>(written: &[u8], paths: &[Path; N]) -> Option<[Option<u64>; N]> {
+fn walked<const N: usize>(written: &[u8], keys: &'static [Key]) -> Option<[Option<u64>; N]> {
     let mut walk = Walker::new(written).ok()?;
     if walk.token().ok()? != Token::Open(Nest::Object) {
         return None;
     }
-    let mut told = Told::new(paths);
-    told.read(&mut walk, None)?;
+    let mut told = [None; N];
+    read(&mut told, &mut walk, keys)?;
     walk.finish().ok()?;
-    Some(told.counts)
+    Some(told)
 }
 
-struct Told<'p, const N: usize> {
-    paths: &'p [Path; N],
-    counts: [Option<u64>; N],
-    /// Bit n: whether the key of the nth path was there, and whether the one around it.
-    taken: u32,
-    entered: u32,
-}
-
-/// What a key leads to, by the number of a path.
-enum Role {
-    Take(usize),
-    Enter(usize, &'static str),
-}
-
-impl<'p, const N: usize> Told<'p, N> {
-    #[inline]
-    fn new(paths: &'p [Path; N]) -> Self {
-        Self { paths, counts: [None; N], taken: 0, entered: 0 }
-    }
-
-    /// Reads the rest of the object, or of the one `within` it.
-    fn read(&mut self, walk: &mut Walker<'_>, within: Option<&'static str>) -> Option<()> {
-        while let Some(key) = walk.key().ok()? {
-            match self.role(|name| key.is(name), within) {
-                None => {
-                    walk.skip().ok()?;
-                }
-                Some(Role::Take(index)) => {
-                    let count = match walk.token().ok()? {
-                        Token::Number(number) => Some(number.parse().ok()?),
-                        Token::Null => None,
-                        _ => return None,
-                    };
-                    self.take(index, count)?;
-                }
-                Some(Role::Enter(index, outer)) => {
-                    first(&mut self.entered, index)?;
-                    match walk.token().ok()? {
-                        Token::Open(Nest::Object) => self.read(walk, Some(outer))?,
-                        Token::Null => {}
-                        _ => return None,
-                    }
-                }
+/// Reads the rest of an object.
+fn read(told: &mut [Option<u64>], walk: &mut Walker<'_>, keys: &'static [Key]) -> Option<()> {
+    let mut seen = 0;
+    while let Some(key) = walk.key().ok()? {
+        let key = key.read();
+        match find(keys, Candidate::new(key.as_bytes()), &mut seen)? {
+            Role::Skip | Role::EnterEach(_) => {
+                walk.skip().ok()?;
             }
+            Role::Take { index, .. } => {
+                *told.get_mut(index)? = match walk.token().ok()? {
+                    Token::Number(number) => Some(number.parse().ok()?),
+                    Token::Null => None,
+                    _ => return None,
+                };
+            }
+            Role::Enter(keys) => match walk.token().ok()? {
+                Token::Open(Nest::Object) => read(told, walk, keys)?,
+                Token::Null => {}
+                _ => return None,
+            },
         }
-        Some(())
     }
-
-    /// Takes a count; `None` if it was there before.
-    #[inline]
-    fn take(&mut self, index: usize, count: Option<u64>) -> Option<()> {
-        first(&mut self.taken, index)?;
-        *self.counts.get_mut(index)? = count;
-        Some(())
-    }
-
-    #[inline]
-    fn role(&self, is: impl Fn(&str) -> bool, within: Option<&'static str>) -> Option<Role> {
-        self.paths.iter().enumerate().find_map(|(index, path)| match (*path, within) {
-            (Path::Top(name), None) if is(name) => Some(Role::Take(index)),
-            (Path::Within(outer, _), None) if is(outer) => Some(Role::Enter(index, outer)),
-            (Path::Within(outer, name), Some(within)) if outer == within && is(name) => {
-                Some(Role::Take(index))
-            }
-            _ => None,
-        })
-    }
+    Some(())
 }
 
-/// Notes that a key is there; `None` if it was there before.
-fn first(seen: &mut u32, index: usize) -> Option<()> {
-    let bit = 1 << index;
+/// What a key leads to; `None` if it was `seen` before, where the nth key has the nth bit.
+#[inline(always)]
+fn find(keys: &'static [Key], written: Candidate<'_>, seen: &mut u32) -> Option<Role> {
+    let Some((index, key)) = keys.iter().enumerate().find(|(_, key)| written.is(key.name)) else {
+        return Some(Role::Skip);
+    };
+    let bit = 1_u32.checked_shl(index as u32)?;
     let is_first = *seen & bit == 0;
     *seen |= bit;
-    is_first.then_some(())
+    is_first.then_some(key.role)
 }
 
 #[cfg(test)]
@@ -120,11 +82,12 @@ mod tests {
 
     use super::*;
 
-    const PATHS: [Path; 3] = [Path::Top("a"), Path::Within("in", "a"), Path::Within("in", "b")];
+    static KEYS: [Key; 2] =
+        [Key::count("a", 0), Key::enter("in", &[Key::count("a", 1), Key::count("b", 2)])];
 
     fn told(written: &str) -> Option<[Option<u64>; 3]> {
-        let walked = walked(written.as_bytes(), &PATHS);
-        let plain = plain(written.as_bytes(), &PATHS);
+        let walked = walked(written.as_bytes(), &KEYS);
+        let plain = plain(written.as_bytes(), &KEYS);
         assert!(plain.is_none() || plain == walked, "{written}");
         walked
     }
@@ -137,7 +100,7 @@ mod tests {
             "{\n  \"a\": 1,\n  \"in\": { \"b\" : 0 }, \"x\": null }",
             r#"{"in":null,"a":9999999999999999999}"#,
         ] {
-            let plain = plain(written.as_bytes(), &PATHS);
+            let plain = plain(written.as_bytes(), &KEYS);
             assert_eq!((plain.is_some(), plain), (true, told(written)), "{written}");
         }
     }
@@ -199,6 +162,7 @@ mod tests {
             assert_eq!(told(senseless), None, "{senseless}");
         }
         let not_utf8 = b"{\"\xFF\":1}";
-        assert_eq!((walked(not_utf8, &PATHS), plain(not_utf8, &PATHS)), (None, None));
+        assert_eq!(walked::<3>(not_utf8, &KEYS), None);
+        assert_eq!(plain::<3>(not_utf8, &KEYS), None);
     }
 }

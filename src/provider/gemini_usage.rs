@@ -19,13 +19,13 @@ use super::{
     observe::{self, Dialect, EventKind, Memory, Observed},
 };
 use crate::{
-    extract::{Finds, Found, Path, Wanted},
+    extract::{Finds, Found, Key},
     usage::Usage,
 };
 
 /// Of content generation.
 pub(super) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, starts_as: List::Unknown, end_marker: b"", read };
+    Dialect { keys: &KEYS, starts_as: List::Unknown, end_marker: b"", read };
 
 const USAGE: usize = 0;
 const MODEL: usize = 1;
@@ -33,12 +33,17 @@ const FINISH_REASON: usize = 2;
 const BLOCK_REASON: usize = 3;
 const GROUNDING: usize = 4;
 
-static WANTED: [Wanted; 5] = [
-    Wanted { path: Path::Top("usageMetadata"), most: 64 * 1024 },
-    Wanted { path: Path::Top("modelVersion"), most: 1024 },
-    Wanted { path: Path::Each("candidates", "finishReason"), most: 256 },
-    Wanted { path: Path::Within("promptFeedback", "blockReason"), most: 256 },
-    Wanted { path: Path::Each("candidates", "groundingMetadata"), most: 256 * 1024 },
+static KEYS: [Key; 4] = [
+    Key::take("usageMetadata", USAGE, 64 * 1024),
+    Key::take("modelVersion", MODEL, 1024),
+    Key::each(
+        "candidates",
+        &[
+            Key::take("finishReason", FINISH_REASON, 256),
+            Key::take("groundingMetadata", GROUNDING, 256 * 1024),
+        ],
+    ),
+    Key::enter("promptFeedback", &[Key::take("blockReason", BLOCK_REASON, 256)]),
 ];
 
 // Numbers of what is remembered.

@@ -6,6 +6,7 @@
 
 use crate::{
     json::{Nest, Text, Token, Walker},
+    name::{Candidate, Name},
     unreadable::Unreadable,
 };
 
@@ -34,67 +35,89 @@ pub(super) fn members<K>(
     Ok(end)
 }
 
+/// Governed keys, and which each of them is.
+pub(super) type Keys<K> = &'static [(Name, K)];
+
+/// Makes them ready to be looked for. At compile time.
+pub(super) const fn keys<K: Copy, const N: usize>(keys: [(&'static str, K); N]) -> [(Name, K); N] {
+    let mut named = [(Name::new(""), keys[0].1); N];
+    let mut at = 0;
+    while at < N {
+        named[at] = (Name::new(keys[at].0), keys[at].1);
+        at += 1;
+    }
+    named
+}
+
 /// The governed keys of one object, and which of them were there already.
 #[derive(Debug)]
 pub(super) struct Governed<K: 'static> {
-    keys: &'static [(&'static str, K)],
-    // Bit n: whether one of them has n bytes. Most keys that are not governed have other
-    // lengths, and need not be compared.
-    lengths: u64,
+    keys: Keys<K>,
+    // The marks of all of them. Most keys that are not governed have another, and need not
+    // be compared.
+    marks: u64,
     // Bit n: whether the nth key was there.
     seen: u32,
 }
 
 impl<K: Copy> Governed<K> {
     /// None of them was there yet. At compile time, where that is possible.
-    pub(super) const fn new(keys: &'static [(&'static str, K)]) -> Self {
+    pub(super) const fn new(keys: Keys<K>) -> Self {
         assert!(keys.len() <= 32, "one bit each");
-        let (mut lengths, mut rest) = (0, keys);
+        let (mut marks, mut rest) = (0, keys);
         while let [(name, _), others @ ..] = rest {
-            lengths |= bit_of(name.len());
+            marks |= mark(name.text().len(), name.first());
             rest = others;
         }
-        Self { keys, lengths, seen: 0 }
+        Self { keys, marks, seen: 0 }
     }
 
     /// The governed key that this is, if it is one.
     #[inline]
     pub(super) fn find(&mut self, key: Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
-        let key = key.read();
-        if self.lengths & bit_of(key.len()) == 0 && key.is_ascii() {
+        match key.plain() {
+            Some(plain) => self.find_plain(plain),
+            None => self.find_plain(Candidate::new(key.read().as_bytes())),
+        }
+    }
+
+    #[inline]
+    fn find_plain(&mut self, key: Candidate<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
+        if self.marks & mark(key.text().len(), key.first()) == 0 && key.is_ascii() {
             return Ok(None);
         }
-        self.compare(&key)
-    }
-
-    fn compare(&mut self, key: &str) -> Result<Option<(&'static str, K)>, Unreadable> {
-        let mut keys = self.keys.iter().enumerate();
-        let Some((index, (name, which))) = keys.find(|(_, (name, _))| *name == key) else {
-            return self.check_case(key).map(|()| None);
-        };
-        let bit = 1 << index;
-        if self.seen & bit != 0 {
-            return Err(Unreadable::Twice { key: name });
+        for (index, (name, which)) in self.keys.iter().enumerate() {
+            if key.is(*name) {
+                let bit = 1 << index;
+                if self.seen & bit != 0 {
+                    return Err(Unreadable::Twice { key: name.text() });
+                }
+                self.seen |= bit;
+                return Ok(Some((name.text(), *which)));
+            }
         }
-        self.seen |= bit;
-        Ok(Some((name, *which)))
+        self.check_case(key.text()).map(|()| None)
     }
 
-    fn check_case(&self, key: &str) -> Result<(), Unreadable> {
+    #[inline(never)] // so that the usual way needs no room for it
+    fn check_case(&self, key: &[u8]) -> Result<(), Unreadable> {
         // Governed keys are in lower case, so a key of small letters is another one.
-        if key.is_ascii() && !key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if key.is_ascii() && !key.iter().any(u8::is_ascii_uppercase) {
             return Ok(());
         }
-        match self.keys.iter().find(|(name, _)| key.chars().map(fold).eq(name.chars())) {
-            Some((name, _)) => Err(Unreadable::Miscased { key: name }),
+        let key = String::from_utf8_lossy(key);
+        let is_like = |name: &str| key.chars().map(fold).eq(name.chars());
+        match self.keys.iter().find(|(name, _)| is_like(name.text())) {
+            Some((name, _)) => Err(Unreadable::Miscased { key: name.text() }),
             None => Ok(()),
         }
     }
 }
 
-/// Of a length; longer keys than there are bits share the last one.
-const fn bit_of(length: usize) -> u64 {
-    1 << if length < 63 { length } else { 63 }
+/// One bit of 64, by the length and the first letter, whether that is small or not.
+const fn mark(length: usize, first: u8) -> u64 {
+    // By a factor that is odd and not small, so that few names share one.
+    1 << ((length + 13 * (first | 0x20) as usize) % 64)
 }
 
 /// The small letter; also of the two letters beyond ASCII that have one within it.

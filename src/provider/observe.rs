@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::list::List;
 use crate::{
-    extract::{Extractor, Finds, Found, Wanted, whole},
+    extract::{Extractor, Finds, Found, Key, whole},
     usage::Usage,
 };
 
@@ -70,7 +70,7 @@ pub(crate) enum EventKind {
 #[derive(Debug)]
 pub(super) struct Dialect {
     /// The values to take from a document or event.
-    pub(super) wanted: &'static [Wanted],
+    pub(super) keys: &'static [Key],
     /// What a response is taken for before its first byte: a document, or perhaps an array
     /// of parts.
     pub(super) starts_as: List,
@@ -114,7 +114,7 @@ impl Observer {
     pub(super) fn new(dialect: &'static Dialect) -> Self {
         Self {
             dialect,
-            extractor: Extractor::new(dialect.wanted),
+            extractor: Extractor::new(dialect.keys),
             list: dialect.starts_as,
             marker: Marker::default(),
             observed: Observed::default(),
@@ -141,7 +141,7 @@ impl Observer {
 
     /// Reads a document that is there in one piece.
     pub(super) fn document(dialect: &'static Dialect, document: &[u8]) -> Observed {
-        if let Some(finds) = whole(document, dialect.wanted) {
+        if let Some(finds) = whole(document, dialect.keys) {
             let (mut observed, mut memory) = (Observed::nothing(), Memory::default());
             (dialect.read)(&finds, &mut observed, &mut memory);
             observed.finish();
@@ -156,7 +156,7 @@ impl Observer {
     /// Reads an event whose data is there in one piece.
     #[inline]
     pub(crate) fn event(&mut self, data: &[u8]) -> EventKind {
-        let Some(finds) = whole(data, self.dialect.wanted) else {
+        let Some(finds) = whole(data, self.dialect.keys) else {
             self.feed(data);
             return self.end_event();
         };

@@ -3,7 +3,10 @@
 use super::facts::Facts;
 use crate::{
     json::{Nest, Token, Walker},
-    provider::{governed::Governed, value},
+    provider::{
+        governed::{Governed, Keys, keys},
+        value,
+    },
     unreadable::Unreadable,
 };
 
@@ -13,7 +16,7 @@ enum Key {
     MaxUses,
 }
 
-const KEYS: &[(&str, Key)] = &[("type", Key::Type), ("max_uses", Key::MaxUses)];
+const KEYS: Keys<Key> = &keys([("type", Key::Type), ("max_uses", Key::MaxUses)]);
 
 /// Reads `tools`: their size, and whether one runs on the server.
 pub(super) fn read(

@@ -3,7 +3,7 @@
 use crate::{
     json::{Span, Walker},
     provider::{
-        governed::Governed,
+        governed::{Governed, Keys, keys},
         layout::{Slot, before},
         value,
     },
@@ -31,7 +31,8 @@ impl StreamOptions {
         }
         let inside = before(walk.span().end);
         let (mut empty, mut include_usage) = (true, None);
-        let mut governed = const { Governed::new(&[("include_usage", ())]) };
+        const KEYS: Keys<()> = &keys([("include_usage", ())]);
+        let mut governed = const { Governed::new(KEYS) };
         while let Some(key) = walk.key()? {
             empty = false;
             match governed.find(key)? {

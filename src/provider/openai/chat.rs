@@ -29,7 +29,7 @@ use crate::{
     provider::{
         endpoint::Endpoint,
         format::Reading,
-        governed::{Governed, members},
+        governed::{Governed, Keys, keys, members},
     },
     unreadable::Unreadable,
 };
@@ -57,7 +57,7 @@ enum Key {
 }
 
 // The common ones first.
-const KEYS: &[(&str, Key)] = &[
+const KEYS: Keys<Key> = &keys([
     ("model", Key::Model),
     ("messages", Key::Messages),
     ("stream", Key::Stream),
@@ -79,7 +79,7 @@ const KEYS: &[(&str, Key)] = &[
     ("data_sources", Key::DataSources),
     ("dataSources", Key::DataSources),
     ("background", Key::Background),
-];
+]);
 
 /// Reads the body of a chat request.
 pub(in crate::provider) fn read(

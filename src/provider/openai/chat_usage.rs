@@ -6,7 +6,7 @@
 
 use super::totals;
 use crate::{
-    extract::{Finds, Found, Path, Wanted},
+    extract::{Finds, Found, Key},
     provider::{
         counts::counts,
         list::List,
@@ -17,7 +17,7 @@ use crate::{
 
 /// Of chat completions, and of text completions.
 pub(in crate::provider) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"[DONE]", read };
+    Dialect { keys: &KEYS, starts_as: List::Single, end_marker: b"[DONE]", read };
 
 const USAGE: usize = 0;
 const CHOICES: usize = 1;
@@ -25,14 +25,14 @@ const MODEL: usize = 2;
 const SERVICE_TIER: usize = 3;
 const GROQ_USAGE: usize = 4;
 
-static WANTED: [Wanted; 5] = [
-    Wanted { path: Path::Top("usage"), most: 64 * 1024 },
+static KEYS: [Key; 5] = [
+    Key::take("model", MODEL, 1024),
+    Key::take("usage", USAGE, 64 * 1024),
     // only of interest if it is an empty array
-    Wanted { path: Path::Top("choices"), most: 16 },
-    Wanted { path: Path::Top("model"), most: 1024 },
-    Wanted { path: Path::Top("service_tier"), most: 64 },
+    Key::take("choices", CHOICES, 16),
+    Key::take("service_tier", SERVICE_TIER, 64),
     // in Groq's last chunk even if usage was not asked for
-    Wanted { path: Path::Within("x_groq", "usage"), most: 64 * 1024 },
+    Key::enter("x_groq", &[Key::take("usage", GROQ_USAGE, 64 * 1024)]),
 ];
 
 fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
@@ -63,7 +63,7 @@ fn tell(usage: Found<'_>, observed: &mut Observed) {
     match usage {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match &counts(raw, &COUNTS) {
+        Found::Value(raw) => match &counts::<TOLD>(raw, &COUNTS) {
             // a prompt is never empty: some hosts send zeros until they know
             Some([Some(0), Some(0), None | Some(0), ..]) => {}
             told => observed.tell_usage(told.as_ref().and_then(usage_of)),
@@ -76,32 +76,39 @@ fn is_empty_array(value: Found<'_>) -> bool {
     inner.iter().all(u8::is_ascii_whitespace)
 }
 
-const IN: &str = "prompt_tokens_details";
-const OUT: &str = "completion_tokens_details";
-
-/// What `usage` has of counts.
-static COUNTS: [Path; 14] = [
-    Path::Top("prompt_tokens"),
-    Path::Top("completion_tokens"),
-    Path::Top("total_tokens"),
-    Path::Within(IN, "cached_tokens"),
-    Path::Within(IN, "cache_write_tokens"),
-    Path::Within(IN, "audio_tokens"),
-    Path::Within(OUT, "reasoning_tokens"),
-    Path::Within(OUT, "audio_tokens"),
+/// What `usage` has of counts, by their numbers.
+static COUNTS: [Key; 11] = [
+    Key::count("prompt_tokens", 0),
+    Key::count("completion_tokens", 1),
+    Key::count("total_tokens", 2),
+    Key::enter(
+        "prompt_tokens_details",
+        &[
+            Key::count("cached_tokens", 3),
+            Key::count("cache_write_tokens", 4),
+            Key::count("audio_tokens", 5),
+        ],
+    ),
+    Key::enter(
+        "completion_tokens_details",
+        &[Key::count("reasoning_tokens", 6), Key::count("audio_tokens", 7)],
+    ),
     // DeepSeek's name for cached tokens, Moonshot's, and Anthropic's, which gateways pass on
-    Path::Top("prompt_cache_hit_tokens"),
-    Path::Top("cached_tokens"),
-    Path::Top("cache_read_input_tokens"),
+    Key::count("prompt_cache_hit_tokens", 8),
+    Key::count("cached_tokens", 9),
+    Key::count("cache_read_input_tokens", 10),
     // Anthropic's names for tokens written to a cache
-    Path::Top("cache_creation_input_tokens"),
-    Path::Within("cache_creation", "ephemeral_1h_input_tokens"),
+    Key::count("cache_creation_input_tokens", 11),
+    Key::enter("cache_creation", &[Key::count("ephemeral_1h_input_tokens", 12)]),
     // where hosts without `completion_tokens_details` put it
-    Path::Top("reasoning_tokens"),
+    Key::count("reasoning_tokens", 13),
 ];
 
+/// How many numbers there are.
+const TOLD: usize = 14;
+
 /// In the words of [`Usage`]; `None` if counts are missing or contradict each other.
-fn usage_of(told: &[Option<u64>; COUNTS.len()]) -> Option<Usage> {
+fn usage_of(told: &[Option<u64>; TOLD]) -> Option<Usage> {
     let [prompt, completion, total, details @ .., reasoning] = *told;
     let [cached, written, audio_in, own_reasoning, audio_out, others @ ..] = details;
     let [deepseek, moonshot, read, creation, written_1h] = others;

@@ -29,7 +29,7 @@ use crate::{
     provider::{
         endpoint::{Endpoint, OutputKey},
         format::Reading,
-        governed::{Governed, members},
+        governed::{Governed, Keys, keys, members},
         layout::Layout,
         value,
     },
@@ -54,7 +54,7 @@ enum Key {
     Embedded,
 }
 
-const KEYS: &[(&str, Key)] = &[
+const KEYS: Keys<Key> = &keys([
     ("model", Key::Model),
     ("prompt", Key::Prompt),
     ("max_tokens", Key::MaxTokens),
@@ -66,7 +66,7 @@ const KEYS: &[(&str, Key)] = &[
     ("service_tier", Key::ServiceTier),
     ("models", Key::Fallbacks),
     ("prompt_embeds", Key::Embedded),
-];
+]);
 
 /// Reads the body of a request.
 pub(in crate::provider) fn read(

@@ -16,7 +16,7 @@ use crate::{
     provider::{
         endpoint::Endpoint,
         format::Reading,
-        governed::{Governed, members},
+        governed::{Governed, Keys, keys, members},
         layout::Layout,
     },
     unreadable::Unreadable,
@@ -30,8 +30,8 @@ enum Key {
     Fallbacks,
 }
 
-const KEYS: &[(&str, Key)] =
-    &[("model", Key::Model), ("input", Key::Input), ("models", Key::Fallbacks)];
+const KEYS: Keys<Key> =
+    &keys([("model", Key::Model), ("input", Key::Input), ("models", Key::Fallbacks)]);
 
 /// Reads the body of a request.
 pub(in crate::provider) fn read(

@@ -2,7 +2,7 @@
 
 use super::totals;
 use crate::{
-    extract::{Finds, Found, Path, Wanted},
+    extract::{Finds, Found, Key},
     provider::{
         counts::counts,
         list::List,
@@ -13,22 +13,19 @@ use crate::{
 
 /// Of embeddings, which are never streamed.
 pub(in crate::provider) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"", read };
+    Dialect { keys: &KEYS, starts_as: List::Single, end_marker: b"", read };
 
 const USAGE: usize = 0;
 const MODEL: usize = 1;
 
-static WANTED: [Wanted; 2] = [
-    Wanted { path: Path::Top("usage"), most: 64 * 1024 },
-    Wanted { path: Path::Top("model"), most: 1024 },
-];
+static KEYS: [Key; 2] = [Key::take("usage", USAGE, 64 * 1024), Key::take("model", MODEL, 1024)];
 
 fn read(found: &Finds<'_>, observed: &mut Observed, _: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match counts(raw, &COUNTS) {
+        Found::Value(raw) => match counts::<3>(raw, &COUNTS) {
             // an input is never empty: some hosts send zeros because they do not count
             Some([Some(0), ..]) => {}
             told => observed.tell_usage(told.and_then(usage_of)),
@@ -37,11 +34,14 @@ fn read(found: &Finds<'_>, observed: &mut Observed, _: &mut Memory) -> EventKind
     EventKind::Other
 }
 
-/// What `usage` has of counts.
-static COUNTS: [Path; 3] =
-    [Path::Top("prompt_tokens"), Path::Top("completion_tokens"), Path::Top("total_tokens")];
+/// What `usage` has of counts, by their numbers.
+static COUNTS: [Key; 3] = [
+    Key::count("prompt_tokens", 0),
+    Key::count("completion_tokens", 1),
+    Key::count("total_tokens", 2),
+];
 
-fn usage_of([prompt, completion, total]: [Option<u64>; COUNTS.len()]) -> Option<Usage> {
+fn usage_of([prompt, completion, total]: [Option<u64>; 3]) -> Option<Usage> {
     totals::settled(Usage::tokens(prompt?, completion.unwrap_or(0)), total)
 }
 

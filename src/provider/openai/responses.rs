@@ -28,7 +28,7 @@ use crate::{
     provider::{
         endpoint::Endpoint,
         format::Reading,
-        governed::{Governed, members},
+        governed::{Governed, Keys, keys, members},
     },
     unreadable::Unreadable,
 };
@@ -54,7 +54,7 @@ enum Key {
 }
 
 // The common ones first.
-const KEYS: &[(&str, Key)] = &[
+const KEYS: Keys<Key> = &keys([
     ("model", Key::Model),
     ("input", Key::Input),
     ("instructions", Key::Instructions),
@@ -72,7 +72,7 @@ const KEYS: &[(&str, Key)] = &[
     ("models", Key::Fallbacks),
     ("plugins", Key::Search),
     ("search_parameters", Key::Search),
-];
+]);
 
 /// Reads the body of a request.
 pub(in crate::provider) fn read(

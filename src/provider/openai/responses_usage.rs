@@ -6,7 +6,7 @@
 
 use super::totals;
 use crate::{
-    extract::{Finds, Found, Path, Wanted},
+    extract::{Finds, Found, Key},
     provider::{
         counts::counts,
         list::List,
@@ -17,7 +17,7 @@ use crate::{
 
 /// Of responses. Some hosts end their streams as those of chats end.
 pub(in crate::provider) static DIALECT: Dialect =
-    Dialect { wanted: &WANTED, starts_as: List::Single, end_marker: b"[DONE]", read };
+    Dialect { keys: &KEYS, starts_as: List::Single, end_marker: b"[DONE]", read };
 
 const USAGE: usize = 0;
 const MODEL: usize = 1;
@@ -25,13 +25,19 @@ const SERVICE_TIER: usize = 2;
 const TOOL_USAGE: usize = 3;
 const TYPE: usize = 4;
 
-static WANTED: [Wanted; 5] = [
-    Wanted { path: Path::WithinOrTop("response", "usage"), most: 64 * 1024 },
-    Wanted { path: Path::WithinOrTop("response", "model"), most: 1024 },
-    Wanted { path: Path::WithinOrTop("response", "service_tier"), most: 64 },
-    Wanted { path: Path::WithinOrTop("response", "tool_usage"), most: 64 * 1024 },
-    Wanted { path: Path::Top("type"), most: 64 },
+// In a document at the top, in an event within `response`.
+static KEYS: [Key; 6] = [
+    USAGE_KEY,
+    MODEL_KEY,
+    SERVICE_TIER_KEY,
+    TOOL_USAGE_KEY,
+    Key::enter("response", &[USAGE_KEY, MODEL_KEY, SERVICE_TIER_KEY, TOOL_USAGE_KEY]),
+    Key::take("type", TYPE, 64),
 ];
+const USAGE_KEY: Key = Key::take("usage", USAGE, 64 * 1024);
+const MODEL_KEY: Key = Key::take("model", MODEL, 1024);
+const SERVICE_TIER_KEY: Key = Key::take("service_tier", SERVICE_TIER, 64);
+const TOOL_USAGE_KEY: Key = Key::take("tool_usage", TOOL_USAGE, 64 * 1024);
 
 fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
@@ -57,7 +63,7 @@ fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> Even
 
 fn tell(raw: &[u8], tools: Found<'_>, observed: &mut Observed) {
     let tools = match tools {
-        Found::Absent | Found::Value(b"null") => Some([None; TOOL_COUNTS.len()]),
+        Found::Absent | Found::Value(b"null") => Some([None; 3]),
         Found::Unusable => None,
         Found::Value(raw) => counts(raw, &TOOL_COUNTS),
     };
@@ -68,30 +74,33 @@ fn tell(raw: &[u8], tools: Found<'_>, observed: &mut Observed) {
     observed.tell_usage(own.zip(tools).and_then(|(usage, tools)| with_tools(usage, tools)));
 }
 
-const IN: &str = "input_tokens_details";
-const OUT: &str = "output_tokens_details";
-
-/// What `usage` has of counts.
-static COUNTS: [Path; 8] = [
-    Path::Top("input_tokens"),
-    Path::Top("output_tokens"),
-    Path::Top("total_tokens"),
-    Path::Within(IN, "cached_tokens"),
-    Path::Within(IN, "cache_write_tokens"),
-    Path::Within(IN, "audio_tokens"),
-    Path::Within(OUT, "reasoning_tokens"),
-    Path::Within(OUT, "audio_tokens"),
+/// What `usage` has of counts, by their numbers.
+static COUNTS: [Key; 5] = [
+    Key::count("input_tokens", 0),
+    Key::count("output_tokens", 1),
+    Key::count("total_tokens", 2),
+    Key::enter(
+        "input_tokens_details",
+        &[
+            Key::count("cached_tokens", 3),
+            Key::count("cache_write_tokens", 4),
+            Key::count("audio_tokens", 5),
+        ],
+    ),
+    Key::enter(
+        "output_tokens_details",
+        &[Key::count("reasoning_tokens", 6), Key::count("audio_tokens", 7)],
+    ),
 ];
 
 /// What `tool_usage` has: searches, and the tokens of images.
-static TOOL_COUNTS: [Path; 3] = [
-    Path::Within("web_search", "num_requests"),
-    Path::Within("image_gen", "input_tokens"),
-    Path::Within("image_gen", "output_tokens"),
+static TOOL_COUNTS: [Key; 2] = [
+    Key::enter("web_search", &[Key::count("num_requests", 0)]),
+    Key::enter("image_gen", &[Key::count("input_tokens", 1), Key::count("output_tokens", 2)]),
 ];
 
 /// In the words of [`Usage`]; `None` if counts are missing or contradict each other.
-fn usage_of(told: [Option<u64>; COUNTS.len()]) -> Option<Usage> {
+fn usage_of(told: [Option<u64>; 8]) -> Option<Usage> {
     let [input, output, total, cached, written, audio_in, reasoning, audio_out] = told;
     let usage = Usage {
         input_tokens: input?,
@@ -109,7 +118,7 @@ fn usage_of(told: [Option<u64>; COUNTS.len()]) -> Option<Usage> {
 /// Adds what the provider's own tools took. Searches are counted apart. Tokens of images
 /// come from another model, which is not named; they are counted as tokens of the one
 /// that answers.
-fn with_tools(mut usage: Usage, tools: [Option<u64>; TOOL_COUNTS.len()]) -> Option<Usage> {
+fn with_tools(mut usage: Usage, tools: [Option<u64>; 3]) -> Option<Usage> {
     let [searches, image_in, image_out] = tools;
     usage.web_searches = searches.unwrap_or(0);
     usage.input_tokens = usage.input_tokens.checked_add(image_in.unwrap_or(0))?;

@@ -10,7 +10,7 @@ use crate::{
     provider::{
         endpoint::{Endpoint, OutputKey},
         format::Reading,
-        governed::Governed,
+        governed::{Governed, Keys, keys},
         layout::{Layout, Slot},
         openai::{
             maximum::{self, Maximum},
@@ -59,10 +59,10 @@ impl Facts {
             Key::Stream => self.stream = value::flag(walk, name)?,
             Key::MaxOutputTokens => self.max_output_tokens = Some(Maximum::read(walk, name)?),
             Key::Tools => tools::read(walk, name, prompt)?,
-            Key::Text => inside(walk, name, &[("format", ())], |walk, name| {
+            Key::Text => inside(walk, name, const { &keys([("format", ())]) }, |walk, name| {
                 tools::read_format(walk, name, prompt)
             })?,
-            Key::Reasoning => inside(walk, name, &[("mode", ())], |walk, name| {
+            Key::Reasoning => inside(walk, name, const { &keys([("mode", ())]) }, |walk, name| {
                 let mode = value::string(walk, name)?;
                 // Others answer more than once, and read what they wrote.
                 let is_one_pass = mode.is_none_or(|mode| mode.is("standard"));
@@ -143,7 +143,7 @@ impl Facts {
 fn inside<'a>(
     walk: &mut Walker<'a>,
     name: &'static str,
-    keys: &'static [(&'static str, ())],
+    keys: Keys<()>,
     mut read: impl FnMut(&mut Walker<'a>, &'static str) -> Result<(), Unreadable>,
 ) -> Result<(), Unreadable> {
     if !value::enter_object(walk, name)? {
