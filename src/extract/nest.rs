@@ -27,6 +27,10 @@ impl Nest {
         while at < bytes.len() {
             let stretch = Stretch::at(bytes, at);
             let in_strings = self.in_strings(&stretch);
+            if in_strings == u64::MAX {
+                at += stretch.len(); // nothing counts, as in most of a long text
+                continue;
+            }
             let open = stretch.marks(|block| are(braced(block), b'{')) & !in_strings;
             let close = stretch.marks(|block| are(braced(block), b'}')) & !in_strings;
             let mut brackets = open | close;
@@ -57,6 +61,9 @@ impl Nest {
             _ => self.escaped(backslashes, stretch.len()),
         };
         let quotes = stretch.marks(|block| are(block, b'"')) & !escaped;
+        if quotes == 0 {
+            return if self.in_string { u64::MAX } else { 0 };
+        }
         let mut odd = quotes;
         for shift in [1, 2, 4, 8, 16, 32] {
             odd ^= odd << shift;
