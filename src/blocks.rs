@@ -45,14 +45,20 @@ fn block(bytes: &[u8], at: usize, marks: &impl Fn(Block) -> Block) -> Option<u32
     Some(marks(Block::new(*block)).to_bitmask())
 }
 
-#[cold]
+/// The last bytes come with those before them, which is quicker than to copy them.
+#[inline(never)]
 fn find_in_rest(bytes: &[u8], from: usize, marks: impl Fn(Block) -> Block) -> usize {
     let rest = bytes.get(from..).unwrap_or_default();
-    let mut block = [0; BLOCK];
-    for (place, byte) in block.iter_mut().zip(rest) {
-        *place = *byte;
-    }
-    let marks = marks(Block::new(block)).to_bitmask();
+    let marks = match bytes.last_chunk::<BLOCK>() {
+        Some(block) => marks(Block::new(*block)).to_bitmask() >> (BLOCK - rest.len()),
+        None => {
+            let mut block = [0; BLOCK];
+            for (place, byte) in block.iter_mut().zip(rest) {
+                *place = *byte;
+            }
+            marks(Block::new(block)).to_bitmask()
+        }
+    };
     from + rest.len().min(marks.trailing_zeros() as usize)
 }
 
@@ -116,6 +122,12 @@ fn split(chunk: &[u8; Stretch::LEN]) -> [Block; 4] {
 #[inline(always)]
 pub(crate) fn are(block: Block, byte: u8) -> Block {
     block.simd_eq(Block::splat(byte))
+}
+
+/// Brackets as braces, from which they differ by one bit; nothing else does by that bit.
+#[inline(always)]
+pub(crate) fn braced(block: Block) -> Block {
+    block | Block::splat(b'[' ^ b'{')
 }
 
 #[cfg(test)]

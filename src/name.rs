@@ -53,12 +53,11 @@ impl<'a> Candidate<'a> {
     /// to read just as many bytes as it has.
     #[inline(always)]
     pub(crate) fn within(document: &'a [u8], from: usize, end: usize) -> Option<Self> {
-        let text = document.get(from..end)?;
-        let start = match document.get(from..).and_then(|rest| rest.first_chunk::<START>()) {
-            Some(chunk) => {
-                let beyond = 8 * START.saturating_sub(text.len()) as u32;
-                u64::from_le_bytes(*chunk) & u64::MAX.checked_shr(beyond).unwrap_or(0)
-            }
+        let rest = document.get(from..)?;
+        let text = rest.get(..end.checked_sub(from)?)?;
+        let start = match rest.first_chunk::<START>() {
+            Some(chunk) if text.len() >= START => u64::from_le_bytes(*chunk),
+            Some(chunk) => u64::from_le_bytes(*chunk) & !(u64::MAX << (8 * text.len())),
             None => short_start(text),
         };
         Some(Self { text, start })

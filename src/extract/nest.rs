@@ -6,7 +6,7 @@
 //! answer for sixty-four bytes together. The method is that of Langdale and Lemire,
 //! *Parsing Gigabytes of JSON per Second*, 2019, section 3.1.
 
-use crate::blocks::{Block, Stretch, are};
+use crate::blocks::{Stretch, are, braced};
 
 /// Where in an object or array a reader is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,12 +89,6 @@ impl Nest {
         self.escapes = if len == 64 { overflows } else { escaped >> len & 1 == 1 };
         escaped
     }
-}
-
-/// Brackets as braces, from which they differ by one bit; nothing else does by that bit.
-#[inline(always)]
-fn braced(block: Block) -> Block {
-    block | Block::splat(b'[' ^ b'{')
 }
 
 #[cfg(test)]

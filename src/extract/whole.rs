@@ -14,97 +14,92 @@ use crate::json::Cursor;
 /// an escape in a key that may be ours.
 #[inline]
 pub(crate) fn whole<'a>(document: &'a [u8], keys: &[Key]) -> Option<Finds<'a>> {
-    let mut reader = Reader { cursor: Cursor::new(document), finds: Finds::default() };
-    if reader.cursor.next()? != b'{' {
+    let (mut cursor, mut finds) = (Cursor::new(document), Finds::default());
+    if cursor.next()? != b'{' {
         return None;
     }
-    reader.object(keys)?;
-    reader.finds.is_whole = true;
-    Some(reader.finds)
+    object(document, cursor.at(), keys, &mut finds)?;
+    finds.is_whole = true;
+    Some(finds)
 }
 
-struct Reader<'a> {
-    cursor: Cursor<'a>,
-    finds: Finds<'a>,
+/// Reads the members of an object that is open: the offset behind it.
+fn object<'a>(document: &'a [u8], at: usize, keys: &[Key], finds: &mut Finds<'a>) -> Option<usize> {
+    let mut cursor = Cursor::at_offset(document, at);
+    let mut next = cursor.next()?;
+    if next == b'}' {
+        return Some(cursor.at());
+    }
+    loop {
+        if next != b'"' {
+            return None;
+        }
+        let role = Role::of(cursor.key()?, keys);
+        if cursor.next()? != b':' {
+            return None;
+        }
+        let first = cursor.next()?;
+        let start = cursor.at() - 1;
+        match (first, role) {
+            (b'{', Role::Enter(keys)) => cursor.go_to(object(document, cursor.at(), keys, finds)?),
+            (b'[', Role::EnterEach(keys)) => {
+                cursor.go_to(items(document, cursor.at(), keys, finds)?)
+            }
+            _ => value(document, &mut cursor, first)?,
+        }
+        if let Role::Take { index, most } = role {
+            take(finds, index, document.get(start..cursor.at())?, most)?;
+        }
+        match cursor.next()? {
+            b',' => next = cursor.next()?,
+            b'}' => return Some(cursor.at()),
+            _ => return None,
+        }
+    }
 }
 
-impl Reader<'_> {
-    /// Reads the members of an object that is open.
-    fn object(&mut self, keys: &[Key]) -> Option<()> {
-        let mut next = self.cursor.next()?;
-        if next == b'}' {
-            return Some(());
+/// Reads the items of an array that is open, objects among them: the offset behind it.
+fn items<'a>(document: &'a [u8], at: usize, keys: &[Key], finds: &mut Finds<'a>) -> Option<usize> {
+    let mut cursor = Cursor::at_offset(document, at);
+    let mut next = cursor.next()?;
+    if next == b']' {
+        return Some(cursor.at());
+    }
+    loop {
+        match next {
+            b'{' => cursor.go_to(object(document, cursor.at(), keys, finds)?),
+            first => value(document, &mut cursor, first)?,
         }
-        loop {
-            if next != b'"' {
-                return None;
-            }
-            let role = Role::of(self.cursor.key()?, keys);
-            if self.cursor.next()? != b':' {
-                return None;
-            }
-            let first = self.cursor.next()?;
-            match (first, role) {
-                (b'{', Role::Enter(keys)) => self.object(keys)?,
-                (b'[', Role::EnterEach(keys)) => self.items(keys)?,
-                (_, Role::Take { index, most }) => self.take(first, index, most)?,
-                _ => self.value(first)?,
-            }
-            match self.cursor.next()? {
-                b',' => next = self.cursor.next()?,
-                b'}' => return Some(()),
-                _ => return None,
-            }
+        match cursor.next()? {
+            b',' => next = cursor.next()?,
+            b']' => return Some(cursor.at()),
+            _ => return None,
         }
     }
+}
 
-    /// Reads the items of an array that is open, objects among them.
-    fn items(&mut self, keys: &[Key]) -> Option<()> {
-        let mut next = self.cursor.next()?;
-        if next == b']' {
-            return Some(());
-        }
-        loop {
-            match next {
-                b'{' => self.object(keys)?,
-                first => self.value(first)?,
-            }
-            match self.cursor.next()? {
-                b',' => next = self.cursor.next()?,
-                b']' => return Some(()),
-                _ => return None,
-            }
-        }
-    }
+/// Takes a value, unless it is too long or not the first one.
+#[inline(always)]
+fn take<'a>(finds: &mut Finds<'a>, index: usize, value: &'a [u8], most: u32) -> Option<()> {
+    let found = finds.values.get_mut(index)?;
+    *found = match found {
+        Found::Absent if value.len() <= most as usize => Found::Value(value),
+        _ => Found::Unusable,
+    };
+    Some(())
+}
 
-    /// Takes a value of which the first byte has been read.
-    fn take(&mut self, first: u8, index: usize, most: u32) -> Option<()> {
-        let start = self.cursor.at - 1;
-        self.value(first)?;
-        let value = self.cursor.bytes.get(start..self.cursor.at)?;
-        let is_short = value.len() <= most as usize;
-        let found = self.finds.values.get_mut(index)?;
-        *found = match found {
-            Found::Absent if is_short => Found::Value(value),
-            _ => Found::Unusable,
-        };
-        Some(())
-    }
-
-    /// Passes over a value of which the first byte has been read.
-    #[inline(always)]
-    fn value(&mut self, first: u8) -> Option<()> {
-        let Cursor { bytes, at } = &mut self.cursor;
-        match first {
-            b'"' => return self.cursor.string(),
-            b'{' | b'[' => *at = Nest::default().pass(bytes, *at - 1)?,
-            b',' | b':' | b'}' | b']' => return None,
-            _ => {
-                let ends =
-                    |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
-                *at += bytes.get(*at..)?.iter().position(ends)?;
-            }
+/// Passes over a value of which the first byte has been read.
+#[inline(always)]
+fn value(document: &[u8], cursor: &mut Cursor<'_>, first: u8) -> Option<()> {
+    match first {
+        b'"' => cursor.string(),
+        b'{' | b'[' => {
+            let end = Nest::default().pass(document, cursor.at() - 1)?;
+            cursor.go_to(end);
+            Some(())
         }
-        Some(())
+        b',' | b':' | b'}' | b']' => None,
+        _ => cursor.scalar(),
     }
 }

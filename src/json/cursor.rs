@@ -1,37 +1,72 @@
 //! A place in JSON that is read the short way: as everybody writes it, or not at all.
 
+use super::space;
 use crate::{
-    blocks::{self, are},
+    blocks::{self, Block, are, braced},
     name::Candidate,
 };
 
-/// Goes over bytes and checks nothing but what it is asked for; see the [module](self).
+/// Steps over JSON that is at hand in one piece. `None` from any step says nothing about
+/// it; what reads on then is slower and knows all of JSON.
+///
+/// Whoever reads on in a function of its own gets the bytes and the offset, and makes another
+/// one of them: so each of them stays in registers.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
-    pub(crate) bytes: &'a [u8],
-    /// What comes next.
-    pub(crate) at: usize,
+    bytes: &'a [u8],
+    at: usize,
 }
 
 impl<'a> Cursor<'a> {
+    /// At the first byte.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// Passes over white space and a byte behind it: that byte.
+    /// At some other one.
     #[inline(always)]
-    pub(crate) fn next(&mut self) -> Option<u8> {
-        loop {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
-            }
-        }
+    pub(crate) fn at_offset(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
     }
 
-    /// Passes over a key of which the opening quote has been read, as it is written between
-    /// its quotes; `None` if there is an escape in it.
+    /// All the bytes.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The offset of the byte that is next.
+    #[inline(always)]
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on at another offset.
+    #[inline(always)]
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// The byte that is next, which is not passed over.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// The next byte that is not white space.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<u8> {
+        // Most have none before them, which is seen at once.
+        let mut byte = self.peek()?;
+        if byte <= b' ' {
+            self.at = space::end(self.bytes, self.at);
+            byte = self.peek()?;
+        }
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// The text of a key whose opening quote has been read, without escapes.
     #[inline(always)]
     pub(crate) fn key(&mut self) -> Option<Candidate<'a>> {
         let start = self.at;
@@ -43,7 +78,7 @@ impl<'a> Cursor<'a> {
         Candidate::within(self.bytes, start, end)
     }
 
-    /// Passes over a string of which the opening quote has been read.
+    /// Passes over the rest of a string whose opening quote has been read.
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Option<()> {
         loop {
@@ -56,8 +91,33 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Passes over the rest of a number or a word, up to what ends it.
+    #[inline(always)]
+    pub(crate) fn scalar(&mut self) -> Option<()> {
+        let end = blocks::find(self.bytes, self.at, |block| {
+            let space = Block::splat(b' ');
+            block.min(space).simd_eq(block) | are(block, b',') | are(braced(block), b'}')
+        });
+        self.at = end;
+        (end < self.bytes.len()).then_some(())
+    }
+
     #[inline(always)]
     fn quote_or_escape(&self) -> usize {
-        blocks::find(self.bytes, self.at, |block| are(block, b'"') | are(block, b'\\'))
+        match blocks::find_near(self.bytes, self.at, quotes_and_escapes) {
+            Ok(at) => at,
+            Err(from) => far_quote_or_escape(self.bytes, from),
+        }
     }
+}
+
+/// A loop of its own, so that no step has one.
+#[inline(never)]
+fn far_quote_or_escape(bytes: &[u8], from: usize) -> usize {
+    blocks::find(bytes, from, quotes_and_escapes)
+}
+
+#[inline(always)]
+fn quotes_and_escapes(block: Block) -> Block {
+    are(block, b'"') | are(block, b'\\')
 }

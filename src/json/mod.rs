@@ -12,6 +12,7 @@
 
 mod cursor;
 mod number;
+mod space;
 mod text;
 mod walker;
 

@@ -3,7 +3,7 @@
 mod member;
 
 use super::{
-    number,
+    number, space,
     text::{self, Fault, Text},
 };
 use crate::unreadable::Unreadable;
@@ -294,12 +294,16 @@ impl<'a> Walker<'a> {
     /// with, stands for the end.
     #[inline(always)]
     fn white(&mut self) -> u8 {
-        loop {
-            match self.text.as_bytes().get(self.at) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                byte => return byte.copied().unwrap_or(0),
-            }
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => *byte, // as nearly always
+            _ => self.behind_space(),
         }
+    }
+
+    #[inline(never)]
+    fn behind_space(&mut self) -> u8 {
+        self.at = space::end(self.text.as_bytes(), self.at);
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
     /// What is wrong with the byte that is next, or that there is none.

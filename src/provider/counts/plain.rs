@@ -19,16 +19,22 @@ pub(super) fn plain<const N: usize>(
     if cursor.next()? != b'{' {
         return None;
     }
-    read(&mut told, &mut cursor, keys)?;
-    (cursor.at == written.len()).then_some(told)
+    let end = read(written, cursor.at(), keys, &mut told)?;
+    (end == written.len()).then_some(told)
 }
 
-/// Reads the rest of an object.
-fn read(told: &mut [Option<u64>], cursor: &mut Cursor<'_>, keys: &'static [Key]) -> Option<()> {
+/// Reads the rest of an object: the offset behind it.
+fn read(
+    written: &[u8],
+    at: usize,
+    keys: &'static [Key],
+    told: &mut [Option<u64>],
+) -> Option<usize> {
+    let mut cursor = Cursor::at_offset(written, at);
     let mut seen = 0;
     let mut next = cursor.next()?;
     if next == b'}' {
-        return Some(());
+        return Some(cursor.at());
     }
     loop {
         if next != b'"' {
@@ -40,13 +46,13 @@ fn read(told: &mut [Option<u64>], cursor: &mut Cursor<'_>, keys: &'static [Key])
             return None;
         }
         match (cursor.next()?, role) {
-            (b'{', Role::Enter(keys)) => read(told, cursor, keys)?,
-            (b'n', Role::Enter(_)) => null(cursor)?,
+            (b'{', Role::Enter(keys)) => cursor.go_to(read(written, cursor.at(), keys, told)?),
+            (b'n', Role::Enter(_)) => null(&mut cursor)?,
             (_, Role::Enter(_)) => return None,
             (value, role) => {
                 let count = match value {
-                    b'n' => null(cursor).map(|()| None)?,
-                    digit => Some(number(cursor, digit)?),
+                    b'n' => null(&mut cursor).map(|()| None)?,
+                    digit => Some(number(&mut cursor, digit)?),
                 };
                 match role {
                     Role::Take { index, .. } => *told.get_mut(index)? = count,
@@ -57,7 +63,7 @@ fn read(told: &mut [Option<u64>], cursor: &mut Cursor<'_>, keys: &'static [Key])
         }
         match cursor.next()? {
             b',' => next = cursor.next()?,
-            b'}' => return Some(()),
+            b'}' => return Some(cursor.at()),
             _ => return None,
         }
     }
@@ -69,20 +75,21 @@ fn number(cursor: &mut Cursor<'_>, first: u8) -> Option<u64> {
     // So many that no number of them is too large.
     const DIGITS: usize = 19;
     let mut number = digit(first)?;
-    let start = cursor.at;
-    while let Some(digit) = cursor.bytes.get(cursor.at).copied().and_then(digit) {
+    let start = cursor.at();
+    while let Some(digit) = cursor.peek().and_then(digit) {
         number = number.wrapping_mul(10).wrapping_add(digit);
-        cursor.at += 1;
+        cursor.go_to(cursor.at() + 1);
     }
     // No number begins with a zero but zero.
-    let behind = cursor.at - start;
+    let behind = cursor.at() - start;
     (behind < DIGITS && (first != b'0' || behind == 0)).then_some(number)
 }
 
 /// The rest of `null`.
+#[inline(always)]
 fn null(cursor: &mut Cursor<'_>) -> Option<()> {
-    let is_null = cursor.bytes.get(cursor.at..)?.starts_with(b"ull");
-    cursor.at += b"ull".len();
+    let is_null = cursor.bytes().get(cursor.at()..)?.starts_with(b"ull");
+    cursor.go_to(cursor.at() + b"ull".len());
     is_null.then_some(())
 }
 
