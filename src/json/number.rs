@@ -31,11 +31,11 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Result<usize, Fault> {
 
 /// The offset behind one or more digits.
 fn digits(bytes: &[u8], from: usize) -> Result<usize, Fault> {
-    let rest = bytes.get(from..).unwrap_or_default();
-    match rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len()) {
-        0 => Err(("a number without digits", from)),
-        count => Ok(from + count),
+    let mut at = from;
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
     }
+    if at == from { Err(("a number without digits", from)) } else { Ok(at) }
 }
 
 // Some parsers make infinity of a number that is too large, others refuse it.
