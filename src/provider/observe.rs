@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::list::List;
+use super::{list::List, written::plain};
 use crate::{
     extract::{Extractor, Finds, Found, Wanted, whole},
     usage::Usage,
@@ -317,11 +317,9 @@ fn replace(text: &mut Option<SmolStr>, told: Found<'_>) {
     if written.is_empty() || text.as_ref().is_some_and(|text| text.as_bytes() == written) {
         return;
     }
-    let is_plain = written.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
-    match std::str::from_utf8(written) {
-        Ok(plain) if is_plain => *text = Some(plain.into()),
-        _ => *text = json::<SmolStr>(raw).filter(|new| !new.is_empty()).or(text.take()),
-    }
+    *text = plain(written)
+        .or_else(|| json::<SmolStr>(raw).filter(|new| !new.is_empty()))
+        .or_else(|| text.take());
 }
 
 /// Reads a value that was taken, if it can be read.
