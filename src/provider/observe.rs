@@ -141,12 +141,20 @@ impl Observer {
 
     /// Reads a document that is there in one piece.
     pub(super) fn document(dialect: &'static Dialect, document: &[u8]) -> Observed {
-        if let Some(finds) = whole(document, dialect.wanted) {
-            let (mut observed, mut memory) = (Observed::nothing(), Memory::default());
-            (dialect.read)(&finds, &mut observed, &mut memory);
-            observed.finish();
-            return observed;
+        // What is told is large, and is written where it goes.
+        let mut observed = Observed::nothing();
+        match &whole(document, dialect.wanted) {
+            Some(finds) => {
+                (dialect.read)(finds, &mut observed, &mut Memory::default());
+                observed.finish();
+            }
+            None => observed = Self::document_in_pieces(dialect, document),
         }
+        observed
+    }
+
+    #[inline(never)]
+    fn document_in_pieces(dialect: &'static Dialect, document: &[u8]) -> Observed {
         let mut observer = Self::new(dialect);
         observer.feed(document);
         observer.end_document();
@@ -272,7 +280,9 @@ impl Observed {
     /// Takes a usage; `None` is one that makes no sense.
     pub(super) fn tell_usage(&mut self, told: Option<Usage>) {
         self.contradictory = told.is_none();
-        self.usage = told.or(self.usage);
+        if told.is_some() {
+            self.usage = told;
+        }
     }
 
     /// Takes the model that answers from its JSON; empty or no string says nothing.
