@@ -70,7 +70,7 @@ impl Priced {
     }
 
     /// The cost of a plain call with a plain answer; `None` if either is not.
-    #[inline]
+    #[inline(always)] // as `Held::end`
     pub(super) fn plain_cost(&self, answered: Answered, told: &Told<'_>) -> Option<Usd> {
         let is_plain = answered == Answered::AsAsked
             && told.service_tier.is_none_or(|name| Tier::named(name) == Tier::Default)

@@ -24,7 +24,7 @@ pub(super) enum Answered {
 
 impl Inner {
     /// Which model this answer is from.
-    #[inline]
+    #[inline(always)] // that nothing is told is often known where it is asked
     pub(super) fn answered(
         &self,
         priced: &Priced,
@@ -33,15 +33,19 @@ impl Inner {
     ) -> Answered {
         // Without usage there is nothing to look a price up for.
         let (Some(model), Some(_)) = (told.model, told.usage) else { return Answered::AsAsked };
-        let book = self.prices.get(priced.version);
-        match priced.entry {
-            Some(id) if book.lists(id, provider, model) => Answered::AsAsked,
-            asked => Answered::found(book, asked, provider, model),
-        }
+        Answered::named(self.prices.get(priced.version), priced.entry, provider, model)
     }
 }
 
 impl Answered {
+    #[inline(never)]
+    fn named(book: &PriceBook, asked: Option<EntryId>, provider: &Provider, model: &str) -> Self {
+        match asked {
+            Some(id) if book.lists(id, provider, model) => Self::AsAsked,
+            _ => Self::found(book, asked, provider, model),
+        }
+    }
+
     #[inline(never)]
     fn found(book: &PriceBook, asked: Option<EntryId>, provider: &Provider, model: &str) -> Self {
         match book.find(provider, model) {
