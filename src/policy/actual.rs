@@ -2,10 +2,11 @@
 
 use super::{
     Inner, UnknownPrice,
+    answered::Answered,
     pricing::{Quote, searches},
 };
 use crate::{
-    call::{Call, Provider},
+    call::Call,
     clock::Timestamp,
     price::{Bill, Entry, EntryId, Price, Region, Tier},
     provider::Told,
@@ -21,9 +22,9 @@ pub(super) struct Priced {
     /// What it is billed by if it and its answer are plain.
     bill: Bill,
     /// The version of the price book.
-    version: usize,
+    pub(super) version: usize,
     /// The book's row; `None` for an unknown model.
-    entry: Option<EntryId>,
+    pub(super) entry: Option<EntryId>,
     terms: Terms,
 }
 
@@ -69,13 +70,13 @@ impl Priced {
     }
 
     /// The cost of a plain call with a plain answer; `None` if either is not.
-    #[inline]
-    pub(super) fn plain_cost(&self, told: &Told<'_>) -> Option<Usd> {
-        let says_more = told.model.is_some()
-            || told.service_tier.is_some()
-            || told.region.is_some()
-            || told.contradictory;
-        if says_more { None } else { self.bill.cost(told.usage?) }
+    #[inline(always)] // as `Held::end`
+    pub(super) fn plain_cost(&self, answered: Answered, told: &Told<'_>) -> Option<Usd> {
+        let is_plain = answered == Answered::AsAsked
+            && told.service_tier.is_none_or(|name| Tier::named(name) == Tier::Default)
+            && told.region.is_none_or(|name| Region::named(name) == Region::Global)
+            && !told.contradictory;
+        if is_plain { self.bill.cost(told.usage?) } else { None }
     }
 
     /// The tier of a response that may not say: a discount has to be said, a
@@ -98,17 +99,16 @@ impl Inner {
     pub(super) fn actual_cost(
         &self,
         priced: &Priced,
-        provider: &Provider,
+        answered: Answered,
         told: &Told<'_>,
     ) -> Option<Usd> {
         let usage = told.usage?;
         let book = self.prices.get(priced.version);
-        let answered = told.model.map(|model| book.find(provider, model));
-        let reserved = priced.entry.map(|id| book.entry(id));
-        let entry = match answered {
-            Some(Some(id)) => Some(book.entry(id)),
-            Some(None) | None => reserved,
+        let id = match answered {
+            Answered::Other(id) => Some(id),
+            Answered::AsAsked | Answered::Unknown => priced.entry,
         };
+        let entry = id.map(|id| book.entry(id));
         if told.contradictory
             || !usage.is_consistent()
             || is_absurd(usage, priced.terms.choices.into(), entry)
@@ -127,8 +127,8 @@ impl Inner {
         let listed = entry.map(|entry| cost(entry.price_at(priced.at)));
         match answered {
             // Something else answered than was asked for, and it has no price.
-            Some(None) => listed.max(assumed),
-            Some(Some(_)) | None => listed.or(assumed),
+            Answered::Unknown => listed.max(assumed),
+            Answered::AsAsked | Answered::Other(_) => listed.or(assumed),
         }
         .or(Some(Usd::ZERO))
     }
@@ -146,7 +146,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        call::Operation,
+        call::{Operation, Provider},
         policy::{
             Policy,
             plain::tests::{books, calls, counts, policy, settings},
@@ -184,7 +184,15 @@ pub(super) mod tests {
 
     pub(in crate::policy) fn told() -> impl Strategy<Value = (Option<Usage>, Told<'static>)> {
         let usage = prop_oneof![9 => usages().prop_map(Some), 1 => Just(None)];
-        let model = seldom(&["gpt-4o", "gpt-4o-mini-2024-07-18", "unheard-of", ""]);
+        let model = seldom(&[
+            "gpt-4o",
+            "gpt-4o-2024-08-06",
+            "gpt-4o-mini-2024-07-18",
+            "GPT-4o",
+            "own",
+            "unheard-of",
+            "",
+        ]);
         let tier = seldom(&["default", "flex", "priority", "warp"]);
         let region = seldom(&["us", "global"]);
         let flags = (prop::bool::weighted(0.1), any::<bool>());
@@ -222,8 +230,9 @@ pub(super) mod tests {
                 let priced = Priced::new(&call, version, &quote);
                 prop_assert_eq!(priced.terms, Terms::of(&call));
                 let told = Told { usage: usage.as_ref(), ..told };
-                let long = policy.0.actual_cost(&priced, call.provider(), &told);
-                let cost = priced.plain_cost(&told).or(long);
+                let answered = policy.0.answered(&priced, call.provider(), &told);
+                let long = policy.0.actual_cost(&priced, answered, &told);
+                let cost = priced.plain_cost(answered, &told).or(long);
                 prop_assert_eq!(cost, long, "{:?} {:?}", priced, told);
             }
         }
@@ -235,9 +244,16 @@ pub(super) mod tests {
         let (version, book) = policy.0.prices.current();
         let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
         let quote = policy.quote(&mut call, book).unwrap();
+        let priced = Priced::new(&call, version, &quote);
         let usage = Usage::tokens(700, 120);
-        let told = Told { usage: Some(&usage), ..Told::default() };
-        let cost = Priced::new(&call, version, &quote).plain_cost(&told);
-        assert_eq!(cost, Some("$0.000177".parse().unwrap()));
+        for model in [None, Some("gpt-4o-mini"), Some("gpt-4o-mini-2024-07-18")] {
+            for (service_tier, region) in [(None, None), (Some("default"), Some("global"))] {
+                let usage = Some(&usage);
+                let told = Told { usage, model, service_tier, region, ..Told::default() };
+                let answered = policy.0.answered(&priced, call.provider(), &told);
+                let cost = priced.plain_cost(answered, &told);
+                assert_eq!(cost, Some("$0.000177".parse().unwrap()), "{told:?}");
+            }
+        }
     }
 }

@@ -27,6 +27,7 @@
 mod actual;
 mod admit;
 mod answer;
+mod answered;
 mod booking;
 mod build_error;
 mod builder;

@@ -3,6 +3,7 @@
 use super::{
     OnAbandoned, OnAmbiguous,
     admit::StoreHandle,
+    answered::Answered,
     held::{Held, Phase},
 };
 use crate::{
@@ -51,21 +52,22 @@ impl Held {
     /// Settles by what the response has told.
     #[inline(always)] // of most ends much is known where they are
     pub(super) fn end(&mut self, end: End, told: &Told<'_>) {
+        let answered = self.policy.answered(&self.priced, &self.provider, told);
         // Most calls end so: all is told, and nobody listens.
         if end == End::Complete
             && !told.is_partial
             && !self.is_heard()
             && !telemetry::is_heard()
-            && let Some(cost) = self.priced.plain_cost(told)
+            && let Some(cost) = self.priced.plain_cost(answered, told)
         {
             return self.conclude(cost, SettledHow::Actual, told);
         }
-        self.end_at_length(end, told);
+        self.end_at_length(end, answered, told);
     }
 
     #[inline(never)]
-    fn end_at_length(&mut self, end: End, told: &Told<'_>) {
-        let actual = self.policy.actual_cost(&self.priced, &self.provider, told);
+    fn end_at_length(&mut self, end: End, answered: Answered, told: &Told<'_>) {
+        let actual = self.policy.actual_cost(&self.priced, answered, told);
         let (cost, how) = self.verdict(end, actual, told.is_partial);
         self.conclude(cost, how, told);
         self.report(cost, how, told);

@@ -4,6 +4,8 @@
 //! overlay states the difference only, so building one is cheap enough to do
 //! while the program runs.
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 
 use super::{
@@ -141,6 +143,7 @@ fn own_entry(base: &PriceBook, at: Option<&Provider>, model: &SmolStr, price: Pr
     Entry {
         provider: provider.clone(),
         model: model.clone(),
+        names: Arc::default(),
         plain: None,
         price,
         later: Vec::new(),

@@ -32,6 +32,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 mod value;
+mod written;
 
 pub use endpoint::Endpoint;
 pub use format::Format;

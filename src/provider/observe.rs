@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::list::List;
+use super::{list::List, written::plain};
 use crate::{
     extract::{Extractor, Finds, Found, Key, whole},
     usage::Usage,
@@ -141,12 +141,20 @@ impl Observer {
 
     /// Reads a document that is there in one piece.
     pub(super) fn document(dialect: &'static Dialect, document: &[u8]) -> Observed {
-        if let Some(finds) = whole(document, dialect.keys) {
-            let (mut observed, mut memory) = (Observed::nothing(), Memory::default());
-            (dialect.read)(&finds, &mut observed, &mut memory);
-            observed.finish();
-            return observed;
+        // What is told is large, and is written where it goes.
+        let mut observed = Observed::nothing();
+        match &whole(document, dialect.keys) {
+            Some(finds) => {
+                (dialect.read)(finds, &mut observed, &mut Memory::default());
+                observed.finish();
+            }
+            None => observed = Self::document_in_pieces(dialect, document),
         }
+        observed
+    }
+
+    #[inline(never)]
+    fn document_in_pieces(dialect: &'static Dialect, document: &[u8]) -> Observed {
         let mut observer = Self::new(dialect);
         observer.feed(document);
         observer.end_document();
@@ -272,7 +280,9 @@ impl Observed {
     /// Takes a usage; `None` is one that makes no sense.
     pub(super) fn tell_usage(&mut self, told: Option<Usage>) {
         self.contradictory = told.is_none();
-        self.usage = told.or(self.usage);
+        if told.is_some() {
+            self.usage = told;
+        }
     }
 
     /// Takes the model that answers from its JSON; empty or no string says nothing.
@@ -317,11 +327,9 @@ fn replace(text: &mut Option<SmolStr>, told: Found<'_>) {
     if written.is_empty() || text.as_ref().is_some_and(|text| text.as_bytes() == written) {
         return;
     }
-    let is_plain = written.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
-    match std::str::from_utf8(written) {
-        Ok(plain) if is_plain => *text = Some(plain.into()),
-        _ => *text = json::<SmolStr>(raw).filter(|new| !new.is_empty()).or(text.take()),
-    }
+    *text = plain(written)
+        .or_else(|| json::<SmolStr>(raw).filter(|new| !new.is_empty()))
+        .or_else(|| text.take());
 }
 
 /// Reads a value that was taken, if it can be read.

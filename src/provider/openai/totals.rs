@@ -12,11 +12,21 @@ const ABSURD: u64 = 1 << 40;
 
 /// The usage once everything is inside its whole; `None` if the numbers contradict each
 /// other or are beyond belief.
-pub(super) fn settled(mut usage: Usage, total: Option<u64>) -> Option<Usage> {
+#[inline]
+pub(super) fn settled(usage: Usage, total: Option<u64>) -> Option<Usage> {
     let (input, output) = (usage.input_tokens, usage.output_tokens);
     if input.max(output).max(total.unwrap_or_default()) > ABSURD {
         return None;
     }
+    // most often there are no parts, and nothing beside the two
+    if usage.has_no_parts() && total.is_none_or(|total| total == input + output || total == 0) {
+        return Some(usage);
+    }
+    settled_at_length(usage, total)
+}
+
+#[inline(never)]
+fn settled_at_length(mut usage: Usage, total: Option<u64>) -> Option<Usage> {
     usage.add_what_was_counted_beside(total.filter(|total| *total != 0))?;
     // some hosts count reasoning before it was shortened; the total is what they bill
     usage.reasoning_tokens =
@@ -45,5 +55,27 @@ impl Usage {
         };
         *whole = whole.checked_add(beside)?;
         (*whole <= ABSURD).then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_usage_without_parts_is_settled_as_at_length(
+            input in prop_oneof![0..9_u64, Just(ABSURD)],
+            output in prop_oneof![0..9_u64, Just(ABSURD)],
+            reasoning in 0..2_u64,
+            total in prop::option::of(prop_oneof![0..20_u64, Just(ABSURD), Just(2 * ABSURD)]),
+        ) {
+            let usage = Usage { reasoning_tokens: reasoning, ..Usage::tokens(input, output) };
+            let is_believed = total.is_none_or(|total| total <= ABSURD);
+            let long = is_believed.then(|| settled_at_length(usage, total)).flatten();
+            prop_assert_eq!(settled(usage, total), long);
+        }
     }
 }
