@@ -63,7 +63,7 @@ impl Head<'_> {
 
 /// The content encoding, if it is one that hides the content.
 pub(super) fn encoding(headers: &HeaderMap) -> Option<SmolStr> {
-    let value = headers.get(header::CONTENT_ENCODING)?;
+    let value = headers.get(&header::CONTENT_ENCODING)?;
     let name = value.to_str().unwrap_or("unknown").trim();
     (!name.is_empty() && !name.eq_ignore_ascii_case("identity"))
         .then(|| name.chars().take(64).collect())

@@ -161,10 +161,13 @@ impl Routes {
         match kind {
             Kind::Free => Route::Free,
             Kind::Unmeterable(why) => Route::Unmeterable(why),
-            Kind::Metered(_) if path::hides_deployment(uri.path()) => {
-                Route::Unmeterable(path::DEVIOUS)
-            }
-            Kind::Metered(format) => Route::Metered(self.endpoint(format, host, uri, provider)),
+            Kind::Metered(format) => match path::sure_deployment(uri.path()) {
+                Ok(deployment) => {
+                    let model_in_path = deployment.is_some();
+                    Route::Metered(self.endpoint(format, host, uri, provider, model_in_path))
+                }
+                Err(why) => Route::Unmeterable(why),
+            },
         }
     }
 
@@ -174,6 +177,7 @@ impl Routes {
         host: Host<'_>,
         uri: &Uri,
         provider: Option<&Provider>,
+        model_in_path: bool,
     ) -> Endpoint {
         let (known, path) = (host.known(), uri.path());
         // In these the usage always comes, and the output maximum has one place.
@@ -183,7 +187,6 @@ impl Routes {
         }
         let asks = self.asks.iter().rev().find(|(place, _)| place.holds(host, path));
         // Only Azure has deployments, also behind a gateway of another name.
-        let model_in_path = path::deployment(path).is_some();
         let (name, output_key) = match model_in_path {
             true => (Provider::AZURE, OutputKey::MaxCompletionTokens),
             false => (Provider::known(&known.provider), known.output_key),
@@ -221,7 +224,7 @@ fn is_overridden(headers: &HeaderMap) -> bool {
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {
-    headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+    headers.get_all(&UPGRADE).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
     })
 }
