@@ -14,6 +14,7 @@ pub(super) struct Host<'a> {
 
 impl<'a> Host<'a> {
     /// The host of the address or, where that is only a path, of the `host` header.
+    #[inline]
     pub(super) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
