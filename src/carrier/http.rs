@@ -85,7 +85,7 @@ fn digits(text: &[u8]) -> Option<u64> {
 /// Wraps a response's body, by what its head says the body is.
 #[inline(always)] // so is a response
 pub(super) fn meter<B: Body<Data = Bytes>>(
-    response: Response<B>,
+    mut response: Response<B>,
     mut permit: Permit,
 ) -> Response<MeteredBody<B>> {
     permit.answered(response.status().as_u16());
@@ -99,16 +99,15 @@ pub(super) fn meter<B: Body<Data = Bytes>>(
     } else {
         Mode::Json(reply.format)
     };
-    let hides = matches!(mode, Mode::Sse { hide: true, .. });
-    let mut response = response.map(|body| MeteredBody::new(body, mode, Some(permit)));
-    if hides {
+    if matches!(mode, Mode::Sse { hide: true, .. }) {
         // The length counts the event that will be missing.
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     if let Some(receipt) = receipt {
         response.extensions_mut().insert(receipt);
     }
-    response
+    // Last, so that it is written where it is going.
+    response.map(|body| MeteredBody::new(body, mode, Some(permit)))
 }
 
 /// Wraps a response that is not metered.
