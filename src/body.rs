@@ -102,8 +102,8 @@ where
     /// Reads `body` as `mode` says and tells `meter`. A body that is empty from the
     /// start completes at once, since nobody may ever poll it.
     #[inline]
-    pub(crate) fn new(body: B, mode: Mode, meter: Option<M>) -> Self {
-        let watch = match mode {
+    pub(crate) fn new(body: B, mode: Mode, mut meter: Option<M>) -> Self {
+        let mut watch = match mode {
             Mode::Unobserved => Watch::Nothing,
             Mode::Json(format) => Watch::Json(format),
             Mode::Sse { format, hide } => {
@@ -114,11 +114,10 @@ where
                 }
             }
         };
-        let mut metered = Self { inner: body, watch, meter, last: None, has_ended: false };
-        if metered.inner.is_end_stream() {
-            metered.watch.complete(&mut metered.meter);
+        if body.is_end_stream() {
+            watch.complete(&mut meter);
         }
-        metered
+        Self { inner: body, watch, meter, last: None, has_ended: false }
     }
 }
 

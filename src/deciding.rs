@@ -3,6 +3,8 @@
 //! A request is large, and stays where its carrier has put it until it is sent; what the
 //! policy changes is written there.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::Uri;
 
@@ -17,6 +19,9 @@ use crate::{
     telemetry,
     unreadable::Unreadable,
 };
+
+/// The address for calls that are read without theirs.
+static NOWHERE: LazyLock<Uri> = LazyLock::new(Uri::default);
 
 /// A decision that takes its time.
 pub(crate) type Deciding = BoxFuture<'static, Draft>;
@@ -45,7 +50,7 @@ struct Source<'a> {
 pub(crate) fn decide<C, Req, Res>(
     policy: &Policy,
     carrier: &C,
-    labels: &Labels,
+    labels: Labels,
     intake: &mut Intake<Req>,
     permit: &mut Option<Permit>,
 ) -> Result<Option<Deciding>, Error>
@@ -72,8 +77,8 @@ where
             (Source { endpoint, uri: uri.as_deref(), body }, request, labels)
         }
     };
-    let nowhere = Uri::default();
-    let mut read = provider::read(source.endpoint, source.uri.unwrap_or(&nowhere), source.body);
+    let uri = source.uri.unwrap_or(&NOWHERE);
+    let mut read = provider::read(source.endpoint, uri, source.body);
     // What was read is large, and stays where the reader has written it.
     let reading = match &mut read {
         Ok(reading) => reading,
@@ -88,7 +93,8 @@ where
     if policy.looks_into_bodies() {
         reading.call.set_body(source.body.clone());
     }
-    admit(policy, carrier, labels.over(own), reading, source, request, permit)
+    let labels = labels.under(std::mem::take(own));
+    admit(policy, carrier, labels, reading, source, request, permit)
 }
 
 /// Asks the policy, with what the request itself says of labels winning.
@@ -161,7 +167,7 @@ where
 {
     let Reading { call, layout, ask_usage } = reading;
     let Source { endpoint, uri, body } = source;
-    let is_rewritten = call.model() != call.requested_model();
+    let is_rewritten = call.is_rewritten();
     let output_changed = call.max_output_tokens() != stated_output;
     let edits = Edits {
         model: is_rewritten.then(|| call.model()),

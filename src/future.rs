@@ -93,13 +93,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let request = match this.state.as_mut().project() {
+            match this.state.as_mut().project() {
                 StateProjection::Reading { read } => {
                     let mut read = read.poll(cx);
                     let decided = match &mut read {
                         Poll::Ready(Ok(intake)) => {
                             let labels = std::mem::take(this.labels);
-                            decide(this.policy, this.carrier, &labels, intake, this.permit)
+                            decide(this.policy, this.carrier, labels, intake, this.permit)
                         }
                         Poll::Ready(Err(_)) => Ok(None),
                         Poll::Pending => return Poll::Pending,
@@ -127,9 +127,9 @@ where
                     if let Some(decision) = later {
                         let request = Some(request);
                         this.state.set(State::Deciding { decision, request });
-                        continue;
+                    } else if !this.send(request) {
+                        return Poll::Pending;
                     }
-                    request
                 }
                 StateProjection::Deciding { decision, request } => {
                     let draft = ready!(decision.as_mut().poll(cx));
@@ -137,7 +137,9 @@ where
                     if let Err(error) = draft.end(this.carrier, &mut request, this.permit) {
                         return this.fail(error);
                     }
-                    request
+                    if !this.send(request) {
+                        return Poll::Pending;
+                    }
                 }
                 StateProjection::Calling { calling } => {
                     let result = {
@@ -159,18 +161,7 @@ where
                     });
                 }
                 StateProjection::Done => return Poll::Pending,
-            };
-            let Some(mut inner) = this.inner.take() else { return Poll::Pending };
-            let calling = match this.permit {
-                Some(permit) => {
-                    // Before the call: if it panics, something may have been sent.
-                    permit.sent();
-                    let _entered = permit.span().enter();
-                    nested::within(this.policy, || inner.call(request))
-                }
-                None => inner.call(request),
-            };
-            this.state.set(State::Calling { calling });
+            }
         }
     }
 }
@@ -180,6 +171,23 @@ where
     S: Service<Req>,
     C: Carrier<Req, S::Response>,
 {
+    /// Calls the inner service, unless it has been called.
+    #[inline(always)] // a request is large, and is to be taken from where it was read
+    fn send(&mut self, request: Req) -> bool {
+        let Some(mut inner) = self.inner.take() else { return false };
+        let calling = match self.permit {
+            Some(permit) => {
+                // Before the call: if it panics, something may have been sent.
+                permit.sent();
+                let _entered = permit.span().enter();
+                nested::within(self.policy, || inner.call(request))
+            }
+            None => inner.call(request),
+        };
+        self.state.set(State::Calling { calling });
+        true
+    }
+
     /// The call is not sent.
     #[cold]
     fn fail<T>(&mut self, error: Error) -> Poll<Result<T, Error>> {

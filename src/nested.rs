@@ -15,9 +15,11 @@ thread_local! {
 }
 
 /// Calls an inner service on behalf of `policy`.
+#[inline]
 pub(crate) fn within<T>(policy: &Policy, call: impl FnOnce() -> T) -> T {
     struct Restore(u64);
     impl Drop for Restore {
+        #[inline]
         fn drop(&mut self) {
             CALLING.set(self.0);
         }
@@ -30,6 +32,7 @@ pub(crate) fn within<T>(policy: &Policy, call: impl FnOnce() -> T) -> T {
 ///
 /// One decision is good for one call: a service in between that makes two through
 /// governed clients has the second one decided.
+#[inline]
 pub(crate) fn take(policy: &Policy) -> bool {
     let is_within = CALLING.get() == policy.workspace_mark();
     if is_within {

@@ -58,6 +58,12 @@ impl Call {
         &self.model
     }
 
+    /// Whether it goes to another model than the one that was asked for.
+    #[inline]
+    pub(crate) fn is_rewritten(&self) -> bool {
+        self.requested_model.as_ref().is_some_and(|asked| *asked != self.model)
+    }
+
     pub(crate) fn rewrite(&mut self, model: SmolStr) {
         let asked = std::mem::replace(&mut self.model, model);
         self.requested_model.get_or_insert(asked);
@@ -80,8 +86,12 @@ mod tests {
     #[test]
     fn a_rewrite_keeps_the_model_that_was_asked_for() {
         let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o");
+        assert!(!call.is_rewritten());
         call.rewrite("gpt-4o-mini".into());
         call.rewrite("gpt-4.1-nano".into());
         assert_eq!((call.requested_model(), call.model()), ("gpt-4o", "gpt-4.1-nano"));
+        assert!(call.is_rewritten());
+        call.rewrite("gpt-4o".into());
+        assert!(!call.is_rewritten());
     }
 }

@@ -1,6 +1,6 @@
 //! What the head of a request tells, before its body is polled.
 
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use smol_str::SmolStr;
 
 use crate::{
@@ -62,8 +62,12 @@ impl Head<'_> {
 }
 
 /// The content encoding, if it is one that hides the content.
+#[inline]
 pub(super) fn encoding(headers: &HeaderMap) -> Option<SmolStr> {
-    let value = headers.get(header::CONTENT_ENCODING)?;
+    headers.get(&header::CONTENT_ENCODING).and_then(hiding)
+}
+
+fn hiding(value: &HeaderValue) -> Option<SmolStr> {
     let name = value.to_str().unwrap_or("unknown").trim();
     (!name.is_empty() && !name.eq_ignore_ascii_case("identity"))
         .then(|| name.chars().take(64).collect())

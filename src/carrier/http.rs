@@ -54,7 +54,7 @@ pub(super) fn change<B>(request: &mut Request<B>, changes: Changes<'_>, rebuild:
 
 /// Makes a stated length that of the body.
 pub(super) fn set_length(headers: &mut HeaderMap, bytes: usize) {
-    if let Some(stated) = headers.get_mut(header::CONTENT_LENGTH)
+    if let Some(stated) = headers.get_mut(&header::CONTENT_LENGTH)
         && !is_number(stated, bytes)
     {
         *stated = bytes.into();
@@ -63,13 +63,29 @@ pub(super) fn set_length(headers: &mut HeaderMap, bytes: usize) {
 
 /// Whether a header says this number already; to make a new one takes an allocation.
 fn is_number(value: &HeaderValue, number: usize) -> bool {
-    value.to_str().is_ok_and(|text| text.parse() == Ok(number))
+    match digits(value.as_bytes()) {
+        Some(stated) => stated == number as u64,
+        // As with a plus before it, which counts for nothing.
+        None => value.to_str().is_ok_and(|text| text.parse() == Ok(number)),
+    }
+}
+
+/// A number of digits alone, and not of too many.
+fn digits(text: &[u8]) -> Option<u64> {
+    const MOST: usize = 19; // all of them fit
+    if text.is_empty() || text.len() > MOST {
+        return None;
+    }
+    text.iter().try_fold(0, |number, digit| match digit {
+        b'0'..=b'9' => Some(number * 10 + u64::from(digit - b'0')),
+        _ => None,
+    })
 }
 
 /// Wraps a response's body, by what its head says the body is.
 #[inline(always)] // so is a response
 pub(super) fn meter<B: Body<Data = Bytes>>(
-    response: Response<B>,
+    mut response: Response<B>,
     mut permit: Permit,
 ) -> Response<MeteredBody<B>> {
     permit.answered(response.status().as_u16());
@@ -83,16 +99,15 @@ pub(super) fn meter<B: Body<Data = Bytes>>(
     } else {
         Mode::Json(reply.format)
     };
-    let hides = matches!(mode, Mode::Sse { hide: true, .. });
-    let mut response = response.map(|body| MeteredBody::new(body, mode, Some(permit)));
-    if hides {
+    if matches!(mode, Mode::Sse { hide: true, .. }) {
         // The length counts the event that will be missing.
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     if let Some(receipt) = receipt {
         response.extensions_mut().insert(receipt);
     }
-    response
+    // Last, so that it is written where it is going.
+    response.map(|body| MeteredBody::new(body, mode, Some(permit)))
 }
 
 /// Wraps a response that is not metered.
@@ -102,8 +117,29 @@ pub(super) fn pass<B: Body<Data = Bytes>>(response: Response<B>) -> Response<Met
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
     const EVENT_STREAM: &[u8] = b"text/event-stream";
-    let value = headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii_start());
+    let value = headers.get(&header::CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii_start());
     value
         .and_then(|value| value.get(..EVENT_STREAM.len()))
         .is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_number_is_read_as_any_other_text(
+            text in prop_oneof!["[0-9]{0,22}", "[+ -]?0{0,20}[0-9]{0,20}", "[0-9]{0,3}\\PC?[0-9]{0,3}"],
+            other in any::<usize>(),
+        ) {
+            let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) else { return Ok(()) };
+            let parsed = value.to_str().ok().and_then(|text| text.parse::<usize>().ok());
+            for number in [parsed.unwrap_or_default(), other, 0] {
+                prop_assert_eq!(is_number(&value, number), parsed == Some(number));
+            }
+        }
+    }
 }

@@ -125,6 +125,17 @@ impl Labels {
         }
     }
 
+    /// The same of sets that are not needed any more: one is given back as it is if the
+    /// other is empty.
+    #[inline]
+    pub(crate) fn under(self, stronger: Self) -> Self {
+        match (&self.0, &stronger.0) {
+            (None, _) => stronger,
+            (_, None) => self,
+            _ => self.over(&stronger),
+        }
+    }
+
     /// Puts the set where requests carry labels; what is there already wins.
     pub(crate) fn add_to(&self, extensions: &mut http::Extensions) {
         if !self.is_empty() {
@@ -238,6 +249,14 @@ mod tests {
             both.iter().collect::<Vec<_>>(),
             [("user", "b"), ("plan", "free"), ("team", "x")]
         );
+        for (weak, strong) in [
+            (weak.clone(), strong.clone()),
+            (weak.clone(), Labels::new()),
+            (Labels::new(), strong),
+            (Labels::new(), Labels::new()),
+        ] {
+            assert_eq!(weak.clone().under(strong.clone()), weak.over(&strong));
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, Uri, header::HOST};
 
-use super::{endpoint::OutputKey, format::Format};
-use crate::call::Provider;
+use super::{endpoint::OutputKey, format::Format, short};
+use crate::{blocks::are, call::Provider, same::same};
 
 /// Where a request goes: name or address, and port if it is stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +14,14 @@ pub(super) struct Host<'a> {
 
 impl<'a> Host<'a> {
     /// The host of the address or, where that is only a path, of the `host` header.
+    #[inline]
     pub(super) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
-            None => headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            None => headers.get(&HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
         };
         // Most often a name and nothing else.
-        match authority.bytes().rev().any(|byte| matches!(byte, b'@' | b':')) {
+        match short::has(authority, |block| are(block, b'@') | are(block, b':')) {
             false => Self { name: authority.trim_end_matches('.'), port: None },
             // What stands before an `@` is a name and a password.
             true => Self::parse(split_last(authority, b'@').map_or(authority, |(_, host)| host)),
@@ -87,7 +88,7 @@ impl Known {
             let start = host.len().saturating_sub(self.name.len());
             start > 0 && host.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(self.name))
         } else {
-            host == self.name || host.eq_ignore_ascii_case(self.name)
+            same(host, self.name) || host.eq_ignore_ascii_case(self.name)
         }
     }
 }

@@ -29,6 +29,7 @@ mod openai;
 mod path;
 mod place;
 mod route;
+mod short;
 #[cfg(test)]
 mod tests;
 mod value;

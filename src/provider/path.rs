@@ -4,7 +4,9 @@ use super::{
     format::Format,
     gemini_path::{COLLECTIONS, segment, unescaped},
     place::is_devious,
+    short,
 };
+use crate::blocks::{Block, are};
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,46 +106,57 @@ fn google(before: &str, name: &str, method: &str) -> Kind {
 
 /// The name in `/deployments/{name}/…`, if the path has one.
 pub(super) fn deployment(path: &str) -> Option<&str> {
-    const BEFORE: &[u8] = b"/deployments/";
-    if !may_name_deployments(path) {
-        return None;
+    if may_name_deployments(path) { named(path) } else { None }
+}
+
+/// The same for a path that is yet to be judged.
+///
+/// # Errors
+/// The reason, if the path may be served by another deployment than the one it names, or
+/// by one where it names none: a provider that reads `..`, `%64` or capitals in its own way
+/// would answer with a model that no rule has seen.
+#[inline]
+pub(super) fn sure_deployment(path: &str) -> Result<Option<&str>, &'static str> {
+    match may_name_deployments(path) {
+        false => Ok(None),
+        true if hides_deployment(path) => Err(DEVIOUS),
+        true => Ok(named(path)),
     }
+}
+
+fn named(path: &str) -> Option<&str> {
+    const BEFORE: &[u8] = b"/deployments/";
     let at = path.as_bytes().windows(BEFORE.len()).position(|part| part == BEFORE)?;
     let (name, _) = path.get(at + BEFORE.len()..)?.split_once('/')?;
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// Whether a path may be served by another deployment than [`deployment`] takes from it,
-/// or by one where that takes none: a provider that reads `..`, `%64` or capitals in its
-/// own way would answer with a model that no rule has seen.
-pub(super) fn hides_deployment(path: &str) -> bool {
-    if !may_name_deployments(path) {
-        return false;
-    }
+fn hides_deployment(path: &str) -> bool {
     // Twice, because one that stands before another may do so once itself.
     let once = unescaped(path);
     let plain = unescaped(&once);
-    let mut named = plain.split(['/', '\\']).filter(|segment| {
+    let mut named_so = plain.split(['/', '\\']).filter(|segment| {
         let name = segment.split(';').next().unwrap_or_default();
         name.eq_ignore_ascii_case("deployments")
     });
-    match (named.next(), named.next()) {
+    match (named_so.next(), named_so.next()) {
         (None, _) => false,
         (Some(_), Some(_)) => true,
-        (Some(_), None) => is_devious(path) || deployment(path).is_none(),
+        (Some(_), None) => is_devious(path) || named(path).is_none(),
     }
 }
 
 /// Whether the word is in a path, or may be if it is read in another way. Nearly every
 /// path is one in which it is not.
+#[inline]
 fn may_name_deployments(path: &str) -> bool {
     const WORD: &[u8] = b"deployments";
     let begins = |first: &u8| first.eq_ignore_ascii_case(&b'd');
     let is_word = |part: &[u8]| part.first().is_some_and(begins) && part.eq_ignore_ascii_case(WORD);
-    match memchr::memchr3(b'd', b'D', b'%', path.as_bytes()) {
-        None => false,
-        Some(_) => path.contains('%') || path.as_bytes().windows(WORD.len()).any(is_word),
-    }
+    // With this bit, letters of both cases are the same.
+    let may_begin = |block: Block| are(block | Block::splat(0x20), b'd') | are(block, b'%');
+    short::has(path, may_begin)
+        && (path.contains('%') || path.as_bytes().windows(WORD.len()).any(is_word))
 }
 
 /// Whether a name would lead to another one if its escapes were read as a part of the path.
@@ -346,7 +359,7 @@ mod tests {
             "/openai/deployments;v=1/gpt-4o/chat/completions",
             "/openai/deployments/gpt-4o-mini/deployments/gpt-4o/chat/completions",
         ] {
-            assert!(hides_deployment(path), "{path}");
+            assert_eq!(sure_deployment(path), Err(DEVIOUS), "{path}");
         }
         for path in [
             "/openai/deployments/gpt-4o/chat/completions",
@@ -354,7 +367,7 @@ mod tests {
             "/a%20b/v1/chat/completions",
             "/v1/responses",
         ] {
-            assert!(!hides_deployment(path), "{path}");
+            assert_eq!(sure_deployment(path), Ok(deployment(path)), "{path}");
         }
     }
 }

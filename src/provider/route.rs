@@ -143,39 +143,36 @@ impl Routes {
         let (host, path) = (Host::of(uri, headers), uri.path());
         let kind = path::kind(path);
         let place = |(place, _): &&(Place, Instead)| place.holds(host, path);
-        match self.overrides.iter().rev().find(place) {
-            None => self.route(kind, host, uri, None),
-            Some((_, Instead::Deny)) => Route::Unmeterable("the policy's routes deny this path"),
-            Some((place, _)) if place.has_path() && is_devious(path) => {
-                Route::Unmeterable(path::DEVIOUS)
+        let (kind, provider) = match self.overrides.iter().rev().find(place) {
+            None => (kind, None),
+            Some((_, Instead::Deny)) => {
+                return Route::Unmeterable("the policy's routes deny this path");
             }
-            Some((_, Instead::Free)) => Route::Free,
+            Some((place, _)) if place.has_path() && is_devious(path) => {
+                return Route::Unmeterable(path::DEVIOUS);
+            }
+            Some((_, Instead::Free)) => return Route::Free,
             Some((place, Instead::Meter(format, provider))) => {
                 let kind = if place.has_path() { Kind::Metered(*format) } else { kind };
-                self.route(kind, host, uri, Some(provider))
+                (kind, Some(provider))
             }
-        }
-    }
-
-    fn route(&self, kind: Kind, host: Host<'_>, uri: &Uri, provider: Option<&Provider>) -> Route {
+        };
         match kind {
             Kind::Free => Route::Free,
             Kind::Unmeterable(why) => Route::Unmeterable(why),
-            Kind::Metered(_) if path::hides_deployment(uri.path()) => {
-                Route::Unmeterable(path::DEVIOUS)
-            }
-            Kind::Metered(format) => Route::Metered(self.endpoint(format, host, uri, provider)),
+            Kind::Metered(format) => match path::sure_deployment(path) {
+                Ok(deployment) => {
+                    let goal = Goal { uri, host, path, deployment };
+                    Route::Metered(self.endpoint(format, goal, provider))
+                }
+                Err(why) => Route::Unmeterable(why),
+            },
         }
     }
 
-    fn endpoint(
-        &self,
-        format: Format,
-        host: Host<'_>,
-        uri: &Uri,
-        provider: Option<&Provider>,
-    ) -> Endpoint {
-        let (known, path) = (host.known(), uri.path());
+    fn endpoint(&self, format: Format, goal: Goal<'_>, provider: Option<&Provider>) -> Endpoint {
+        let Goal { uri, host, path, deployment } = goal;
+        let known = host.known();
         // In these the usage always comes, and the output maximum has one place.
         if matches!(format, Format::AnthropicMessages | Format::GeminiGenerate) {
             let maker = known.maker_of(format);
@@ -183,7 +180,7 @@ impl Routes {
         }
         let asks = self.asks.iter().rev().find(|(place, _)| place.holds(host, path));
         // Only Azure has deployments, also behind a gateway of another name.
-        let model_in_path = path::deployment(path).is_some();
+        let model_in_path = deployment.is_some();
         let (name, output_key) = match model_in_path {
             true => (Provider::AZURE, OutputKey::MaxCompletionTokens),
             false => (Provider::known(&known.provider), known.output_key),
@@ -199,6 +196,15 @@ impl Routes {
             model_in_path,
         }
     }
+}
+
+/// Where a request goes.
+struct Goal<'a> {
+    uri: &'a Uri,
+    host: Host<'a>,
+    path: &'a str,
+    /// What the path names, if it does.
+    deployment: Option<&'a str>,
 }
 
 /// Whether an address names a version of Azure's API that refuses the ask for usage.
@@ -221,7 +227,12 @@ fn is_overridden(headers: &HeaderMap) -> bool {
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {
-    headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+    // So nearly every call.
+    headers.contains_key(&UPGRADE) && upgrades_to_websocket(headers)
+}
+
+fn upgrades_to_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(&UPGRADE).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
     })
 }

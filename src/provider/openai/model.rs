@@ -54,6 +54,7 @@ pub(super) fn read_all(
 
 /// The model that a request goes to. Azure serves the deployment in the path, whatever
 /// the body says.
+#[inline]
 pub(super) fn answering(
     endpoint: &Endpoint,
     uri: &Uri,
