@@ -27,6 +27,15 @@ pub(crate) enum Role {
         /// Its longest length as written; a longer one is given up.
         most: u32,
     },
+    /// The wanted value of this index, which is an object of counts.
+    Counts {
+        /// As of other values.
+        index: usize,
+        /// As of other values.
+        most: u32,
+        /// Of the counts.
+        keys: &'static [Key],
+    },
     /// If it is an object, one with wanted values, under these keys.
     Enter(&'static [Key]),
     /// If it is an array, one of objects with wanted values. In two of them a value is as
@@ -40,7 +49,17 @@ impl Key {
         Self { name: Name::new(name), role: Role::Take { index, most } }
     }
 
-    /// The key of the count of this index.
+    /// The same of an object of counts under `keys`.
+    pub(crate) const fn counts(
+        name: &'static str,
+        index: usize,
+        most: u32,
+        keys: &'static [Self],
+    ) -> Self {
+        Self { name: Name::new(name), role: Role::Counts { index, most, keys } }
+    }
+
+    /// The key of the count of this index among them.
     pub(crate) const fn count(name: &'static str, index: usize) -> Self {
         const DIGITS: u32 = 20; // of the largest that can be counted
         Self::take(name, index, DIGITS)

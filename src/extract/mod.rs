@@ -16,6 +16,7 @@
 //! It is tolerant where a mistake cannot mislead (inside skipped values nothing is
 //! checked but strings and brackets) and stops where it would have to guess.
 
+mod counts;
 mod finds;
 mod keep;
 mod keys;
@@ -23,6 +24,7 @@ mod nest;
 mod scanner;
 mod whole;
 
+pub(crate) use counts::Counts;
 pub(crate) use finds::{Finds, Found};
 pub(crate) use keys::{Key, Role};
 pub(crate) use scanner::Extractor;

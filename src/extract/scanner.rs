@@ -101,7 +101,7 @@ impl Extractor {
 
     /// What the document has said so far.
     pub(crate) fn finds(&self) -> Finds<'_> {
-        Finds { values: self.kept.found(), is_whole: self.is_whole() }
+        Finds { values: self.kept.found(), counted: None, is_whole: self.is_whole() }
     }
 
     /// Reads the next piece of the document, and says how many of its bytes were read:
@@ -237,7 +237,9 @@ impl Extractor {
                 self.state = State::BeforeItem;
                 return 1;
             }
-            (_, Role::Take { index, most }) => self.kept.begin(index, most),
+            (_, Role::Take { index, most } | Role::Counts { index, most, .. }) => {
+                self.kept.begin(index, most)
+            }
             _ => {}
         }
         match first {

@@ -1,13 +1,31 @@
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
 use super::{keys::LONGEST_KEY, *};
 
 const KEYS: &[Key] = &[
-    Key::take("usage", 0, 64),
+    Key::counts("usage", 0, 64, COUNTS),
     Key::take("model", 1, 32),
     Key::enter("x_groq", &[Key::take("usage", 2, 64)]),
     Key::each("items", &[Key::take("end", 3, 64)]),
 ];
+
+const COUNTS: &[Key] = &[Key::count("a", 0), Key::enter("n", &[Key::count("a", 1)])];
+
+/// What is found the short way.
+fn shortly<'a>(document: &'a [u8], keys: &[Key]) -> Option<Finds<'a>> {
+    let mut finds = Finds::default();
+    whole(document, keys, &mut finds).map(|()| finds)
+}
+
+/// Whether the short way and the other find the same.
+fn are_same(finds: &Finds<'_>, others: &Finds<'_>) -> bool {
+    let counts = |finds: &Finds<'_>| finds.counts(0, COUNTS).map(Cow::into_owned);
+    finds.values == others.values
+        && finds.is_whole == others.is_whole
+        && counts(finds) == counts(others)
+}
 
 fn read(pieces: &[&[u8]]) -> Extractor {
     let mut extractor = Extractor::new(KEYS);
@@ -27,8 +45,8 @@ fn found(document: &str) -> [Option<String>; 4] {
     let all =
         |extractor: &Extractor| [0, 1, 2, 3].map(|index| text(extractor.finds().found(index)));
     let at_once = read(&[document.as_bytes()]);
-    if let Some(finds) = whole(document.as_bytes(), KEYS) {
-        assert_eq!(finds, at_once.finds(), "{document}");
+    if let Some(finds) = shortly(document.as_bytes(), KEYS) {
+        assert!(are_same(&finds, &at_once.finds()), "{document}");
     }
     for split in 0..=document.len() {
         let (head, tail) = document.as_bytes().split_at(split);
@@ -154,7 +172,7 @@ fn a_key_that_stands_there_twice_is_unusable() {
 fn a_long_value_is_given_up_and_a_long_key_is_not_ours() {
     for (length, is_taken) in [(62, true), (63, false)] {
         let long = format!(r#"{{"usage":"{}","model":"m"}}"#, "x".repeat(length));
-        assert!(whole(long.as_bytes(), KEYS).is_some());
+        assert!(shortly(long.as_bytes(), KEYS).is_some());
         let [usage, model, ..] = found(&long);
         assert_eq!(usage.as_deref() != Some("unusable"), is_taken);
         assert_eq!(model.as_deref(), Some(r#""m""#));
@@ -202,6 +220,8 @@ fn json_like() -> impl Strategy<Value = Vec<u8>> {
         "\\u0061",
         "é",
         "{\"usage\":{\"a\":1}}",
+        "{\"a\":1,\"n\":{\"a\":2}}",
+        "\"a\":1",
     ]);
     prop::collection::vec(token, 0..40).prop_map(|tokens| tokens.concat().into_bytes())
 }
@@ -219,8 +239,8 @@ proptest! {
             prop_assert_eq!(whole.finds().found(index), pieced.finds().found(index));
         }
         prop_assert_eq!(whole.is_whole(), pieced.is_whole());
-        if let Some(finds) = super::whole(&bytes, KEYS) {
-            prop_assert_eq!(finds, whole.finds());
+        if let Some(finds) = shortly(&bytes, KEYS) {
+            prop_assert!(are_same(&finds, &whole.finds()));
         }
         let most = 64 + 32 + 64 + 64;
         prop_assert!(pieced.kept_len() <= most && pieced.key_len() <= LONGEST_KEY + 1);
@@ -258,8 +278,8 @@ fn what_is_written_as_usual_is_read_in_one_piece() {
         r#"{"usage":"a text of more bytes than are taken from a value that goes by this name"}"#,
         "{\n  \"a\": \"a text that is longer than a block, with \\\"quotes\\\" in it\",\n  \"usage\": {}\n}",
     ] {
-        let finds = whole(document.as_bytes(), KEYS);
-        assert_eq!(finds, Some(read(&[document.as_bytes()]).finds()), "{document}");
+        let finds = shortly(document.as_bytes(), KEYS).unwrap();
+        assert!(are_same(&finds, &read(&[document.as_bytes()]).finds()), "{document}");
     }
     for unusual in [
         "",
@@ -273,20 +293,39 @@ fn what_is_written_as_usual_is_read_in_one_piece() {
         r#"{"a":}"#,
         r#"{"us\u0061ge":1}"#,
     ] {
-        assert_eq!(whole(unusual.as_bytes(), KEYS), None, "{unusual}");
+        assert_eq!(shortly(unusual.as_bytes(), KEYS), None, "{unusual}");
     }
+}
+
+#[test]
+fn counts_are_read_while_they_pass_and_only_of_the_first() {
+    let document = br#"{"usage":{"a":1,"n":{"a":2},"b":3},"x_groq":{"usage":{"a":9}}}"#;
+    let finds = shortly(document, KEYS).unwrap();
+    let counts = finds.counts(0, COUNTS).unwrap();
+    assert!(matches!((&counts, counts[0], counts[1]), (Cow::Borrowed(_), Some(1), Some(2))));
+    // What is more than counts is read when it is asked for, as all is that comes in pieces.
+    let document = br#"{"usage":{"a":1,"text":"x"}}"#;
+    for finds in [shortly(document, KEYS).unwrap(), read(&[document]).finds()] {
+        let counts = finds.counts(0, COUNTS).unwrap();
+        assert!(matches!((&counts, counts[0]), (Cow::Owned(_), Some(1))));
+    }
+    const TWO: &[Key] = &[Key::counts("x", 0, 64, COUNTS), Key::counts("y", 1, 64, COUNTS)];
+    let finds = shortly(br#"{"x":{"a":1},"y":{"a":2}}"#, TWO).unwrap();
+    assert_eq!([0, 1].map(|index| finds.counts(index, COUNTS).unwrap()[0]), [Some(1), Some(2)]);
+    let finds = shortly(br#"{"x":{"a":1,"a":1},"y":{"a":2},"x":{}}"#, TWO).unwrap();
+    assert_eq!([0, 1].map(|index| finds.counts(index, COUNTS).is_some()), [false, true]);
 }
 
 #[test]
 fn one_wrong_byte_changes_nothing_that_pieces_would_not_tell() {
     const USUAL: &[u8] =
-        br#"{"a":[1,"x\\"] ,"x_groq":{"usage":2,"b":{}},"items":[{"end":1},[3],4], "usage":{"n":5 }}"#;
+        br#"{"a":[1,"x\\"] ,"x_groq":{"usage":2,"b":{}},"items":[{"end":1},[3],4], "usage":{"a":5 ,"n":{"a":7},"x":null}}"#;
     let judge = |bent: &[u8]| {
-        if let Some(finds) = whole(bent, KEYS) {
-            assert_eq!(finds, read(&[bent]).finds(), "{}", bent.escape_ascii());
+        if let Some(finds) = shortly(bent, KEYS) {
+            assert!(are_same(&finds, &read(&[bent]).finds()), "{}", bent.escape_ascii());
         }
     };
-    assert!(whole(USUAL, KEYS).is_some());
+    assert!(shortly(USUAL, KEYS).is_some());
     for at in 0..=USUAL.len() {
         let (head, tail) = USUAL.split_at(at);
         let without = tail.get(1..).unwrap_or_default();

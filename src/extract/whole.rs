@@ -5,22 +5,23 @@
 
 use super::{
     Key, Role,
+    counts::{Counts, read_plain},
     finds::{Finds, Found},
     nest::Nest,
 };
 use crate::json::Cursor;
 
-/// What `document` says under `keys`. `None` says nothing: it is cut short, or not written as usual, as with
+/// Finds what `document` says under `keys`. `None` says nothing: it is cut short, or not written as usual, as with
 /// an escape in a key that may be ours.
 #[inline]
-pub(crate) fn whole<'a>(document: &'a [u8], keys: &[Key]) -> Option<Finds<'a>> {
-    let (mut cursor, mut finds) = (Cursor::new(document), Finds::default());
+pub(crate) fn whole<'a>(document: &'a [u8], keys: &[Key], finds: &mut Finds<'a>) -> Option<()> {
+    let mut cursor = Cursor::new(document);
     if cursor.next()? != b'{' {
         return None;
     }
-    object(document, cursor.at(), keys, &mut finds)?;
+    object(document, cursor.at(), keys, finds)?;
     finds.is_whole = true;
-    Some(finds)
+    Some(())
 }
 
 /// Reads the members of an object that is open: the offset behind it.
@@ -45,9 +46,15 @@ fn object<'a>(document: &'a [u8], at: usize, keys: &[Key], finds: &mut Finds<'a>
             (b'[', Role::EnterEach(keys)) => {
                 cursor.go_to(items(document, cursor.at(), keys, finds)?)
             }
+            (b'{', Role::Counts { index, keys, .. }) => {
+                match counted(document, cursor.at(), index, keys, finds) {
+                    Some(end) => cursor.go_to(end),
+                    None => value(document, &mut cursor, first)?,
+                }
+            }
             _ => value(document, &mut cursor, first)?,
         }
-        if let Role::Take { index, most } = role {
+        if let Role::Take { index, most } | Role::Counts { index, most, .. } = role {
             take(finds, index, document.get(start..cursor.at())?, most)?;
         }
         match cursor.next()? {
@@ -87,6 +94,27 @@ fn take<'a>(finds: &mut Finds<'a>, index: usize, value: &'a [u8], most: u32) -> 
         _ => Found::Unusable,
     };
     Some(())
+}
+
+/// Reads the counts of an object that is open: the offset behind it. `None` if there is more
+/// than counts in it, or another object's were read.
+#[inline(always)]
+fn counted(
+    document: &[u8],
+    at: usize,
+    index: usize,
+    keys: &'static [Key],
+    finds: &mut Finds<'_>,
+) -> Option<usize> {
+    if finds.counted.is_some() {
+        return None;
+    }
+    let (_, told) = finds.counted.insert((index, Counts::default()));
+    let end = read_plain(document, at, keys, told);
+    if end.is_none() {
+        finds.counted = None;
+    }
+    end
 }
 
 /// Passes over a value of which the first byte has been read.

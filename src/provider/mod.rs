@@ -14,7 +14,6 @@ mod anthropic;
 mod anthropic_usage;
 #[cfg(test)]
 mod any_bytes;
-mod counts;
 mod endpoint;
 mod format;
 mod gemini;

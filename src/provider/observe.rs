@@ -142,10 +142,10 @@ impl Observer {
     /// Reads a document that is there in one piece.
     pub(super) fn document(dialect: &'static Dialect, document: &[u8]) -> Observed {
         // What is told is large, and is written where it goes.
-        let mut observed = Observed::nothing();
-        match &whole(document, dialect.keys) {
-            Some(finds) => {
-                (dialect.read)(finds, &mut observed, &mut Memory::default());
+        let (mut observed, mut finds) = (Observed::nothing(), Finds::default());
+        match whole(document, dialect.keys, &mut finds) {
+            Some(()) => {
+                (dialect.read)(&finds, &mut observed, &mut Memory::default());
                 observed.finish();
             }
             None => observed = Self::document_in_pieces(dialect, document),
@@ -164,10 +164,11 @@ impl Observer {
     /// Reads an event whose data is there in one piece.
     #[inline]
     pub(crate) fn event(&mut self, data: &[u8]) -> EventKind {
-        let Some(finds) = whole(data, self.dialect.keys) else {
+        let mut finds = Finds::default();
+        if whole(data, self.dialect.keys, &mut finds).is_none() {
             self.feed(data);
             return self.end_event();
-        };
+        }
         self.memory.is_part = true;
         let kind = (self.dialect.read)(&finds, &mut self.observed, &mut self.memory);
         if kind == EventKind::Terminal {

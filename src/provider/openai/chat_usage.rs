@@ -6,9 +6,8 @@
 
 use super::totals;
 use crate::{
-    extract::{Finds, Found, Key},
+    extract::{Counts, Finds, Found, Key},
     provider::{
-        counts::counts,
         list::List,
         observe::{Dialect, EventKind, Memory, Observed},
     },
@@ -27,20 +26,20 @@ const GROQ_USAGE: usize = 4;
 
 static KEYS: [Key; 5] = [
     Key::take("model", MODEL, 1024),
-    Key::take("usage", USAGE, 64 * 1024),
+    Key::counts("usage", USAGE, 64 * 1024, &COUNTS),
     // only of interest if it is an empty array
     Key::take("choices", CHOICES, 16),
     Key::take("service_tier", SERVICE_TIER, 64),
     // in Groq's last chunk even if usage was not asked for
-    Key::enter("x_groq", &[Key::take("usage", GROQ_USAGE, 64 * 1024)]),
+    Key::enter("x_groq", &[Key::counts("usage", GROQ_USAGE, 64 * 1024, &COUNTS)]),
 ];
 
 fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     observed.tell_service_tier(found.found(SERVICE_TIER));
     match found.found(USAGE) {
-        Found::Absent | Found::Value(b"null") => tell(found.found(GROQ_USAGE), observed),
-        usage => tell(usage, observed),
+        Found::Absent | Found::Value(b"null") => tell(found, GROQ_USAGE, observed),
+        _ => tell(found, USAGE, observed),
     }
     let has_usage = matches!(found.found(USAGE), Found::Value([b'{', ..]));
     let has_choices = match found.found(CHOICES) {
@@ -59,14 +58,14 @@ fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> Even
     }
 }
 
-fn tell(usage: Found<'_>, observed: &mut Observed) {
-    match usage {
+fn tell(found: &Finds<'_>, index: usize, observed: &mut Observed) {
+    match found.found(index) {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match &counts::<TOLD>(raw, &COUNTS) {
+        Found::Value(_) => match found.counts(index, &COUNTS).as_deref() {
             // a prompt is never empty: some hosts send zeros until they know
             Some([Some(0), Some(0), None | Some(0), ..]) => {}
-            told => observed.tell_usage(told.as_ref().and_then(usage_of)),
+            told => observed.tell_usage(told.and_then(usage_of)),
         },
     }
 }
@@ -104,11 +103,8 @@ static COUNTS: [Key; 11] = [
     Key::count("reasoning_tokens", 13),
 ];
 
-/// How many numbers there are.
-const TOLD: usize = 14;
-
 /// In the words of [`Usage`]; `None` if counts are missing or contradict each other.
-fn usage_of(told: &[Option<u64>; TOLD]) -> Option<Usage> {
+fn usage_of(told: &Counts) -> Option<Usage> {
     let [prompt, completion, total, details @ .., reasoning] = *told;
     let [cached, written, audio_in, own_reasoning, audio_out, others @ ..] = details;
     let [deepseek, moonshot, read, creation, written_1h] = others;

@@ -2,9 +2,8 @@
 
 use super::totals;
 use crate::{
-    extract::{Finds, Found, Key},
+    extract::{Counts, Finds, Found, Key},
     provider::{
-        counts::counts,
         list::List,
         observe::{Dialect, EventKind, Memory, Observed},
     },
@@ -18,14 +17,15 @@ pub(in crate::provider) static DIALECT: Dialect =
 const USAGE: usize = 0;
 const MODEL: usize = 1;
 
-static KEYS: [Key; 2] = [Key::take("usage", USAGE, 64 * 1024), Key::take("model", MODEL, 1024)];
+static KEYS: [Key; 2] =
+    [Key::counts("usage", USAGE, 64 * 1024, &COUNTS), Key::take("model", MODEL, 1024)];
 
 fn read(found: &Finds<'_>, observed: &mut Observed, _: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
     match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => match counts::<3>(raw, &COUNTS) {
+        Found::Value(_) => match found.counts(USAGE, &COUNTS).as_deref() {
             // an input is never empty: some hosts send zeros because they do not count
             Some([Some(0), ..]) => {}
             told => observed.tell_usage(told.and_then(usage_of)),
@@ -41,8 +41,8 @@ static COUNTS: [Key; 3] = [
     Key::count("total_tokens", 2),
 ];
 
-fn usage_of([prompt, completion, total]: [Option<u64>; 3]) -> Option<Usage> {
-    totals::settled(Usage::tokens(prompt?, completion.unwrap_or(0)), total)
+fn usage_of([prompt, completion, total, ..]: &Counts) -> Option<Usage> {
+    totals::settled(Usage::tokens((*prompt)?, completion.unwrap_or(0)), *total)
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@
 //! tell of its state, and only the last of them, which ends the stream, has usage.
 //! What tools of the provider's took is told beside the usage, in `tool_usage`.
 
+use std::borrow::Cow;
+
 use super::totals;
 use crate::{
-    extract::{Finds, Found, Key},
+    extract::{Counts, Finds, Found, Key},
     provider::{
-        counts::counts,
         list::List,
         observe::{Dialect, EventKind, Memory, Observed},
     },
@@ -34,10 +35,10 @@ static KEYS: [Key; 6] = [
     Key::enter("response", &[USAGE_KEY, MODEL_KEY, SERVICE_TIER_KEY, TOOL_USAGE_KEY]),
     Key::take("type", TYPE, 64),
 ];
-const USAGE_KEY: Key = Key::take("usage", USAGE, 64 * 1024);
+const USAGE_KEY: Key = Key::counts("usage", USAGE, 64 * 1024, &COUNTS);
 const MODEL_KEY: Key = Key::take("model", MODEL, 1024);
 const SERVICE_TIER_KEY: Key = Key::take("service_tier", SERVICE_TIER, 64);
-const TOOL_USAGE_KEY: Key = Key::take("tool_usage", TOOL_USAGE, 64 * 1024);
+const TOOL_USAGE_KEY: Key = Key::counts("tool_usage", TOOL_USAGE, 64 * 1024, &TOOL_COUNTS);
 
 fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> EventKind {
     observed.tell_model(found.found(MODEL));
@@ -45,7 +46,7 @@ fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> Even
     match found.found(USAGE) {
         Found::Absent | Found::Value(b"null") => {}
         Found::Unusable => observed.tell_usage(None),
-        Found::Value(raw) => tell(raw, found.found(TOOL_USAGE), observed),
+        Found::Value(_) => tell(found, observed),
     }
     let is_end = matches!(
         found.found(TYPE),
@@ -61,17 +62,17 @@ fn read(found: &Finds<'_>, observed: &mut Observed, memory: &mut Memory) -> Even
     if is_end && found.is_whole() { EventKind::Terminal } else { EventKind::Other }
 }
 
-fn tell(raw: &[u8], tools: Found<'_>, observed: &mut Observed) {
-    let tools = match tools {
-        Found::Absent | Found::Value(b"null") => Some([None; 3]),
+fn tell(found: &Finds<'_>, observed: &mut Observed) {
+    let tools = match found.found(TOOL_USAGE) {
+        Found::Absent | Found::Value(b"null") => Some(Cow::Owned(Counts::default())),
         Found::Unusable => None,
-        Found::Value(raw) => counts(raw, &TOOL_COUNTS),
+        Found::Value(_) => found.counts(TOOL_USAGE, &TOOL_COUNTS),
     };
-    if matches!(tools, Some([Some(_), ..])) {
+    if matches!(tools.as_deref(), Some([Some(_), ..])) {
         observed.tell_searches();
     }
-    let own = counts(raw, &COUNTS).and_then(usage_of);
-    observed.tell_usage(own.zip(tools).and_then(|(usage, tools)| with_tools(usage, tools)));
+    let own = found.counts(USAGE, &COUNTS).and_then(|told| usage_of(&told));
+    observed.tell_usage(own.zip(tools).and_then(|(usage, tools)| with_tools(usage, &tools)));
 }
 
 /// What `usage` has of counts, by their numbers.
@@ -100,8 +101,8 @@ static TOOL_COUNTS: [Key; 2] = [
 ];
 
 /// In the words of [`Usage`]; `None` if counts are missing or contradict each other.
-fn usage_of(told: [Option<u64>; 8]) -> Option<Usage> {
-    let [input, output, total, cached, written, audio_in, reasoning, audio_out] = told;
+fn usage_of(told: &Counts) -> Option<Usage> {
+    let [input, output, total, cached, written, audio_in, reasoning, audio_out, ..] = *told;
     let usage = Usage {
         input_tokens: input?,
         cached_input_tokens: cached.unwrap_or(0),
@@ -118,8 +119,8 @@ fn usage_of(told: [Option<u64>; 8]) -> Option<Usage> {
 /// Adds what the provider's own tools took. Searches are counted apart. Tokens of images
 /// come from another model, which is not named; they are counted as tokens of the one
 /// that answers.
-fn with_tools(mut usage: Usage, tools: [Option<u64>; 3]) -> Option<Usage> {
-    let [searches, image_in, image_out] = tools;
+fn with_tools(mut usage: Usage, tools: &Counts) -> Option<Usage> {
+    let [searches, image_in, image_out, ..] = *tools;
     usage.web_searches = searches.unwrap_or(0);
     usage.input_tokens = usage.input_tokens.checked_add(image_in.unwrap_or(0))?;
     usage.output_tokens = usage.output_tokens.checked_add(image_out.unwrap_or(0))?;

@@ -2,35 +2,21 @@
 //!
 //! What is not quite that simple says nothing here and goes the way that knows all of JSON.
 
-use super::find;
+use super::{Counts, find};
 use crate::{
     extract::{Key, Role},
     json::Cursor,
 };
 
-/// The counts, if the object holds numbers and `null` and no other objects than those that
-/// have counts.
-#[inline]
-pub(super) fn plain<const N: usize>(
-    written: &[u8],
-    keys: &'static [Key],
-) -> Option<[Option<u64>; N]> {
-    let (mut cursor, mut told) = (Cursor::new(written), [None; N]);
-    if cursor.next()? != b'{' {
-        return None;
-    }
-    let end = read(written, cursor.at(), keys, &mut told)?;
-    (end == written.len()).then_some(told)
-}
-
-/// Reads the rest of an object: the offset behind it.
-fn read(
-    written: &[u8],
+/// Reads the counts of the object that is open before the offset `at`, if it holds numbers
+/// and `null` and no other objects than those that have counts: the offset behind it.
+pub(in crate::extract) fn read(
+    document: &[u8],
     at: usize,
     keys: &'static [Key],
-    told: &mut [Option<u64>],
+    told: &mut Counts,
 ) -> Option<usize> {
-    let mut cursor = Cursor::at_offset(written, at);
+    let mut cursor = Cursor::at_offset(document, at);
     let mut seen = 0;
     let mut next = cursor.next()?;
     if next == b'}' {
@@ -46,7 +32,7 @@ fn read(
             return None;
         }
         match (cursor.next()?, role) {
-            (b'{', Role::Enter(keys)) => cursor.go_to(read(written, cursor.at(), keys, told)?),
+            (b'{', Role::Enter(keys)) => cursor.go_to(read(document, cursor.at(), keys, told)?),
             (b'n', Role::Enter(_)) => null(&mut cursor)?,
             (_, Role::Enter(_)) => return None,
             (value, role) => {
