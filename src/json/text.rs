@@ -30,6 +30,12 @@ impl<'a> Text<'a> {
         self.body.get(self.from..self.end).unwrap_or_default()
     }
 
+    /// Bytes of the string as it is written.
+    #[cfg(test)]
+    pub(super) fn written(&self) -> usize {
+        self.end - self.from
+    }
+
     /// Bytes of the string once unescaped.
     pub(crate) fn len(&self) -> usize {
         self.len

@@ -48,16 +48,19 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The string behind `beginning`, if the next item of the innermost nest, an array, begins
-    /// so: with the brace of an object, with members, and with the quote of that string. The
-    /// object's other members are next. `None` says nothing and has read nothing.
+    /// The string behind a beginning of the next item of the innermost nest, an array: behind
+    /// the brace of an object, members, and the quote of that string. `beginning` tells how
+    /// long it is of the bytes from there on, if they begin as expected. `None` says nothing
+    /// and has read nothing.
     ///
-    /// A beginning that is guessed costs nothing to pass over. One that is read is waited for.
+    /// Whether the object ends behind the string is told, too; else its other members are
+    /// next. A beginning that is guessed costs nothing to pass over. One that is read is
+    /// waited for.
     #[inline(always)]
-    pub(crate) fn string_behind<const N: usize>(
+    pub(crate) fn string_behind(
         &mut self,
-        beginning: &[u8; N],
-    ) -> Result<Option<Text<'a>>, Unreadable> {
+        beginning: impl FnOnce(&[u8]) -> Option<usize>,
+    ) -> Result<Option<(Text<'a>, bool)>, Unreadable> {
         debug_assert!(!self.in_object(), "only arrays have items");
         let bytes = self.text.as_bytes();
         let start = match (self.next, bytes.get(self.at)) {
@@ -65,33 +68,26 @@ impl<'a> Walker<'a> {
             (Next::First, _) => self.at,
             _ => return Ok(None),
         };
-        let begins = bytes.get(start..).and_then(|rest| rest.first_chunk()) == Some(beginning);
-        if !begins || self.depth == Self::MOST_DEPTH {
+        let Some(length) = bytes.get(start..).and_then(beginning) else { return Ok(None) };
+        if self.depth == Self::MOST_DEPTH {
             return Ok(None);
         }
-        let from = start + N;
-        match text::end_of_long(bytes, from) {
-            Ok((end, shrinks)) => {
-                self.depth += 1;
-                self.objects = self.objects << 1 | 1;
-                self.next = Next::Comma;
-                self.start = from - 1;
-                self.at = end + 1;
-                Ok(Some(Text::new(self.text, from, end, shrinks)))
-            }
-            Err(fault) => Err(not_json_or_deep(fault)),
-        }
-    }
-
-    /// Ends the innermost nest, an object that has members, if its brace is the next byte.
-    #[inline(always)]
-    pub(crate) fn ends(&mut self) -> bool {
-        debug_assert!(self.in_object() && self.next == Next::Comma, "a member was read");
-        let ends = self.text.as_bytes().get(self.at) == Some(&b'}');
+        let from = start + length;
+        let (end, shrinks) = match text::end_of_long(bytes, from) {
+            Ok(end) => end,
+            Err(fault) => return Err(not_json_or_deep(fault)),
+        };
+        self.next = Next::Comma; // within the object, or behind it
+        let ends = bytes.get(end + 1) == Some(&b'}');
         if ends {
-            self.start = self.at;
-            self.close();
+            self.start = end + 1;
+            self.at = end + 2;
+        } else {
+            self.depth += 1;
+            self.objects = self.objects << 1 | 1;
+            self.start = from - 1;
+            self.at = end + 1;
         }
-        ends
+        Ok(Some((Text::new(self.text, from, end, shrinks), ends)))
     }
 }

@@ -27,10 +27,11 @@ pub(super) fn read(
         return Ok(false);
     }
     loop {
-        while let Some(bytes) = plain(walk)? {
-            prompt.input.text_bytes += bytes;
+        let mut role = 0;
+        while let Some((text, ends)) = walk.string_behind(|bytes| beginning(bytes, &mut role))? {
+            prompt.input.text_bytes += (role + text.len()) as u64;
             prompt.input.messages += 1;
-            if !walk.ends() {
+            if !ends {
                 message(walk, prompt)?;
             }
         }
@@ -45,19 +46,24 @@ pub(super) fn read(
     }
 }
 
-/// Begins a message with its role and text, written as most are: how many bytes those have.
+/// How long the beginning of a message is up to its text, if it is written as most are; and
+/// how long its role is.
 #[inline(always)]
-fn plain(walk: &mut Walker<'_>) -> Result<Option<u64>, Unreadable> {
-    let (role, text) = if let Some(text) = walk.string_behind(br#"{"role":"user","content":""#)? {
-        ("user", text)
-    } else if let Some(text) = walk.string_behind(br#"{"role":"assistant","content":""#)? {
-        ("assistant", text)
-    } else if let Some(text) = walk.string_behind(br#"{"role":"system","content":""#)? {
-        ("system", text)
+fn beginning(message: &[u8], role: &mut usize) -> Option<usize> {
+    const USER: &[u8; 26] = br#"{"role":"user","content":""#;
+    const ASSISTANT: &[u8; 31] = br#"{"role":"assistant","content":""#;
+    const SYSTEM: &[u8; 28] = br#"{"role":"system","content":""#;
+    let length = if message.first_chunk() == Some(USER) {
+        USER.len()
+    } else if message.first_chunk() == Some(ASSISTANT) {
+        ASSISTANT.len()
+    } else if message.first_chunk() == Some(SYSTEM) {
+        SYSTEM.len()
     } else {
-        return Ok(None);
+        return None;
     };
-    Ok(Some((role.len() + text.len()) as u64))
+    *role = length + "user".len() - USER.len();
+    Some(length)
 }
 
 /// Reads the rest of a message.
