@@ -117,7 +117,13 @@ pub(super) fn near_end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 #[inline(never)]
-pub(super) fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
+fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
+    end_of_text(bytes, from)
+}
+
+/// The same of a string that is most often longer than a key.
+#[inline(always)] // where texts are read one behind the other
+pub(super) fn end_of_text(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
     let (mut at, mut shrinks) = (from, 0);
     while at < bytes.len() {
         let stretch = Stretch::at(bytes, at);

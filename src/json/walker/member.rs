@@ -73,7 +73,7 @@ impl<'a> Walker<'a> {
             return Ok(None);
         }
         let from = start + length;
-        let (end, shrinks) = match text::end_of_long(bytes, from) {
+        let (end, shrinks) = match text::end_of_text(bytes, from) {
             Ok(end) => end,
             Err(fault) => return Err(not_json_or_deep(fault)),
         };
