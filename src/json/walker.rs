@@ -139,7 +139,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Checks that nothing but white space follows.
-    pub(crate) fn finish(mut self) -> Result<(), Unreadable> {
+    pub(crate) fn finish(&mut self) -> Result<(), Unreadable> {
         self.white();
         match (self.next, self.at == self.text.len()) {
             (Next::Nothing, true) => Ok(()),
