@@ -292,6 +292,7 @@ impl Watch {
         }
     }
 
+    #[inline]
     fn pop(&mut self) -> Option<Bytes> {
         match self {
             Self::Hidden(screen) => screen.pop(),

@@ -38,10 +38,12 @@ impl Call {
         self.counters = counters;
     }
 
+    #[inline]
     pub(crate) fn set_labels(&mut self, labels: Labels) {
         self.labels = labels;
     }
 
+    #[inline]
     pub(crate) fn set_body(&mut self, body: Bytes) {
         self.body = body;
     }

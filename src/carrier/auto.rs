@@ -51,7 +51,7 @@ macro_rules! carry_http {
                 carry::read(request, policy, $rebuild)
             }
 
-            #[inline]
+            #[inline(always)] // what was changed is large, and mostly nothing
             fn change(&self, request: &mut Request<B>, changes: Changes<'_>) -> Result<(), Error> {
                 let $this = self;
                 carry::change(request, changes, $rebuild);

@@ -34,12 +34,18 @@ pub(super) enum Judged {
 impl Head<'_> {
     pub(super) fn judge(&self, policy: &Policy) -> Judged {
         let settings = policy.settings();
-        let endpoint = match settings.routes().classify(self.method, self.uri, self.headers) {
+        let (routes, rare) = (settings.routes(), Rare::of(self.headers));
+        let route = match rare.upgrade {
+            true => routes.classify(self.method, self.uri, self.headers),
+            false => routes.classify_plain(self.method, self.uri, self.headers),
+        };
+        let endpoint = match route {
             Route::Metered(endpoint) => endpoint,
             Route::Free => return Judged::Free,
             Route::Unmeterable(why) => return Judged::Unmeterable(self.unmeterable(why)),
         };
-        let (why, error) = match (encoding(self.headers), settings.body_cap()) {
+        let encoding = if rare.encoding { encoding(self.headers) } else { None };
+        let (why, error) = match (encoding, settings.body_cap()) {
             (Some(encoding), _) => {
                 ("the request body is compressed", Unreadable::Encoded { encoding })
             }
@@ -61,6 +67,29 @@ impl Head<'_> {
     }
 }
 
+/// Which headers may be there that few requests have.
+struct Rare {
+    upgrade: bool,
+    encoding: bool,
+}
+
+impl Rare {
+    #[inline]
+    fn of(headers: &HeaderMap) -> Self {
+        /// To look for both takes less than to pass over so many names.
+        const MANY: usize = 20;
+        let are_many = headers.keys_len() >= MANY;
+        let mut rare = Self { upgrade: are_many, encoding: are_many };
+        if !are_many {
+            for name in headers.keys() {
+                rare.upgrade |= *name == header::UPGRADE;
+                rare.encoding |= *name == header::CONTENT_ENCODING;
+            }
+        }
+        rare
+    }
+}
+
 /// The content encoding, if it is one that hides the content.
 #[inline]
 pub(super) fn encoding(headers: &HeaderMap) -> Option<SmolStr> {
@@ -71,4 +100,32 @@ fn hiding(value: &HeaderValue) -> Option<SmolStr> {
     let name = value.to_str().unwrap_or("unknown").trim();
     (!name.is_empty() && !name.eq_ignore_ascii_case("identity"))
         .then(|| name.chars().take(64).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rare_header_is_missed_among_however_many() {
+        for others in 0..40 {
+            for rare in [&[][..], &["upgrade"], &["content-encoding"], &["Upgrade", "upgrade"]] {
+                let mut headers = HeaderMap::new();
+                let names = (0..others).map(|other| format!("x-{other}"));
+                let half = others / 2;
+                let names: Vec<_> = names.chain(["accept".into(), "host".into()]).collect();
+                let (before, after) = names.split_at(half);
+                let all = before.iter().map(String::as_str).chain(rare.iter().copied());
+                for name in all.chain(after.iter().map(String::as_str)) {
+                    let name: header::HeaderName = name.parse().unwrap();
+                    headers.append(name, HeaderValue::from_static("x"));
+                }
+                let has = |name| headers.contains_key(name);
+                let Rare { upgrade, encoding } = Rare::of(&headers);
+                assert!(upgrade >= has(header::UPGRADE), "{headers:?}");
+                assert!(encoding >= has(header::CONTENT_ENCODING), "{headers:?}");
+                assert!(others > 15 || upgrade == has(header::UPGRADE), "{headers:?}");
+            }
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(super) fn judge<B: Body>(request: &Request<B>, policy: &Policy) -> Judged {
 }
 
 /// Puts a body back, with the length it now has.
-#[inline]
+#[inline(always)] // what was changed is large, and mostly nothing
 pub(super) fn change<B>(request: &mut Request<B>, changes: Changes<'_>, rebuild: fn(Bytes) -> B) {
     set_length(request.headers_mut(), changes.body.len());
     if let Some(uri) = changes.uri {

@@ -74,7 +74,10 @@ where
                 if let Some(Intake::Call { body, .. }) = intake {
                     *body = collected.take();
                 }
-                intake.take().map_or(Poll::Pending, |intake| Poll::Ready(Ok(intake)))
+                match intake.take() {
+                    Some(intake) => Poll::Ready(Ok(intake)),
+                    None => Poll::Pending,
+                }
             }
         }
     }
@@ -123,6 +126,7 @@ impl Collected {
         }
     }
 
+    #[inline]
     fn push(&mut self, piece: Bytes) -> Result<(), Unreadable> {
         self.length = self.length.saturating_add(piece.len() as u64);
         if self.length > self.cap {
@@ -131,17 +135,19 @@ impl Collected {
         match (&self.first, self.joined.is_empty()) {
             (None, true) => self.first = Some(piece),
             (Some(first), true) if first.is_empty() => self.first = Some(piece),
-            (first, _) => {
-                if let Some(first) = first {
-                    self.joined.extend_from_slice(first);
-                    self.first = None;
-                }
-                self.joined.extend_from_slice(&piece);
-            }
+            _ => self.join(&piece),
         }
         Ok(())
     }
 
+    fn join(&mut self, piece: &[u8]) {
+        if let Some(first) = self.first.take() {
+            self.joined.extend_from_slice(&first);
+        }
+        self.joined.extend_from_slice(piece);
+    }
+
+    #[inline]
     fn take(&mut self) -> Bytes {
         self.first.take().unwrap_or_else(|| std::mem::take(&mut self.joined).freeze())
     }

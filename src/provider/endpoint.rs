@@ -70,11 +70,16 @@ impl Endpoint {
     }
 
     /// The model that the path names.
+    #[inline]
     pub(crate) fn model_in<'a>(&self, uri: &'a Uri) -> Option<Cow<'a, str>> {
+        // Few paths have one.
+        if self.model_in_path { self.model_at(uri.path()) } else { None }
+    }
+
+    fn model_at<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
         match self.format {
-            _ if !self.model_in_path => None,
-            Format::GeminiGenerate => GeminiModel::of(uri.path()).map(GeminiModel::full_name),
-            _ => path::deployment(uri.path()).map(Cow::from),
+            Format::GeminiGenerate => GeminiModel::of(path).map(GeminiModel::full_name),
+            _ => path::deployment(path).map(Cow::from),
         }
     }
 

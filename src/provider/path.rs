@@ -119,38 +119,64 @@ pub(super) fn deployment(path: &str) -> Option<&str> {
 pub(super) fn sure_deployment(path: &str) -> Result<Option<&str>, &'static str> {
     match may_name_deployments(path) {
         false => Ok(None),
-        true if hides_deployment(path) => Err(DEVIOUS),
-        true => Ok(named(path)),
+        true => judge(path),
     }
 }
+
+/// The same for a path that may name one.
+fn judge(path: &str) -> Result<Option<&str>, &'static str> {
+    let may_be_read_otherwise = |block| are(block, b'%') | are(block, b';') | are(block, b'\\');
+    if short::has(path, may_be_read_otherwise) {
+        return judge_at_length(path);
+    }
+    // The slashes at its ends lead nowhere else.
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    let (mut is_devious, mut is_named, mut is_named_twice) = (false, false, false);
+    for segment in inner.as_bytes().split(|byte| *byte == b'/') {
+        is_devious |= matches!(segment, b"" | b"." | b"..");
+        if segment.eq_ignore_ascii_case(WORD) {
+            (is_named, is_named_twice) = (true, is_named);
+        }
+    }
+    match named(path) {
+        None if is_named => Err(DEVIOUS),
+        Some(_) if is_devious || is_named_twice => Err(DEVIOUS),
+        name => Ok(name),
+    }
+}
+
+/// The same for one that may be read in several ways.
+fn judge_at_length(path: &str) -> Result<Option<&str>, &'static str> {
+    // Twice, because one that stands before another may do so once itself.
+    let once = unescaped(path);
+    let plain = unescaped(&once);
+    let mut all = plain.split(['/', '\\']).filter(|segment| {
+        let name = segment.split(';').next().unwrap_or_default();
+        name.as_bytes().eq_ignore_ascii_case(WORD)
+    });
+    let is_hidden = match (all.next(), all.next()) {
+        (None, _) => false,
+        (Some(_), Some(_)) => true,
+        (Some(_), None) => is_devious(path) || named(path).is_none(),
+    };
+    if is_hidden { Err(DEVIOUS) } else { Ok(named(path)) }
+}
+
+const WORD: &[u8] = b"deployments";
 
 fn named(path: &str) -> Option<&str> {
     const BEFORE: &[u8] = b"/deployments/";
     let at = path.as_bytes().windows(BEFORE.len()).position(|part| part == BEFORE)?;
-    let (name, _) = path.get(at + BEFORE.len()..)?.split_once('/')?;
+    let behind = path.get(at + BEFORE.len()..)?;
+    let name = behind.get(..behind.bytes().position(|byte| byte == b'/')?)?;
     Some(name).filter(|name| !name.is_empty())
-}
-
-fn hides_deployment(path: &str) -> bool {
-    // Twice, because one that stands before another may do so once itself.
-    let once = unescaped(path);
-    let plain = unescaped(&once);
-    let mut named_so = plain.split(['/', '\\']).filter(|segment| {
-        let name = segment.split(';').next().unwrap_or_default();
-        name.eq_ignore_ascii_case("deployments")
-    });
-    match (named_so.next(), named_so.next()) {
-        (None, _) => false,
-        (Some(_), Some(_)) => true,
-        (Some(_), None) => is_devious(path) || named(path).is_none(),
-    }
 }
 
 /// Whether the word is in a path, or may be if it is read in another way. Nearly every
 /// path is one in which it is not.
 #[inline]
 fn may_name_deployments(path: &str) -> bool {
-    const WORD: &[u8] = b"deployments";
     let begins = |first: &u8| first.eq_ignore_ascii_case(&b'd');
     let is_word = |part: &[u8]| part.first().is_some_and(begins) && part.eq_ignore_ascii_case(WORD);
     // With this bit, letters of both cases are the same.
@@ -197,6 +223,8 @@ fn beta(path: &str, last: &str) -> Option<Kind> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
 
     #[test]
@@ -335,6 +363,20 @@ mod tests {
             "/v1beta/models/..:generateContent",
         ] {
             assert!(matches!(kind(path), Kind::Unmeterable(_)), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_path_is_judged_as_any_other(
+            parts in vec(select(vec![
+                "/", "/", "//", "deployments", "/deployments/", "Deployments", "deployment", "a",
+                "gpt-4.1", ".", "..", "é", "%64", "%2F", ";", "\\",
+            ]), 0..9),
+        ) {
+            let path = parts.concat();
+            prop_assert_eq!(judge(&path), judge_at_length(&path));
+            prop_assert_eq!(sure_deployment(&path), judge_at_length(&path));
         }
     }
 

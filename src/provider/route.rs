@@ -130,6 +130,11 @@ impl Routes {
         if is_websocket(headers) {
             return Route::Unmeterable("a websocket cannot be metered");
         }
+        self.classify_plain(method, uri, headers)
+    }
+
+    /// The same for a head that asks for no upgrade.
+    pub(crate) fn classify_plain(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Route {
         match *method {
             Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE
                 if is_overridden(headers) =>
@@ -227,11 +232,6 @@ fn is_overridden(headers: &HeaderMap) -> bool {
 }
 
 fn is_websocket(headers: &HeaderMap) -> bool {
-    // So nearly every call.
-    headers.contains_key(&UPGRADE) && upgrades_to_websocket(headers)
-}
-
-fn upgrades_to_websocket(headers: &HeaderMap) -> bool {
     headers.get_all(&UPGRADE).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
     })

@@ -60,10 +60,9 @@ pub(super) fn answering(
     uri: &Uri,
     named: Option<SmolStr>,
 ) -> Result<SmolStr, Unreadable> {
-    match (endpoint.model_in(uri), named) {
-        (Some(deployment), _) => Ok(deployment.into()),
-        (None, Some(model)) => Ok(model),
-        (None, None) => Err(Unreadable::Missing { key: "model" }),
+    match endpoint.model_in(uri) {
+        Some(deployment) => Ok(deployment.into()),
+        None => named.ok_or(Unreadable::Missing { key: "model" }),
     }
 }
 
