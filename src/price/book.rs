@@ -14,6 +14,7 @@ use smol_str::SmolStr;
 
 use super::{
     entry::{Abilities, Entry, EntryId},
+    learned::Learned,
     name::{Name, NameRef, lowered},
     overlay::Overlay,
     price::Price,
@@ -54,6 +55,7 @@ pub(super) struct Edition {
     pub(super) entries: Arc<[Entry]>,
     pub(super) own: Own,
     pub(super) recent: Recent,
+    pub(super) learned: Learned,
 }
 
 /// What an overlay adds; all names lower-case.
@@ -124,14 +126,6 @@ impl PriceBook {
         }
     }
 
-    /// Whether the model is listed for this entry, so that it is what would be found.
-    #[inline]
-    pub(crate) fn lists(&self, id: EntryId, provider: &Provider, model: &str) -> bool {
-        let edition = &*self.0;
-        let is_listed = edition.entry(id.0).is_some_and(|entry| entry.is_listed(provider, model));
-        is_listed && !edition.own.mentions(model)
-    }
-
     /// An entry that [`PriceBook::find`] of this book gave.
     ///
     /// With an id of another book this is another entry, or, where there is none,
@@ -182,6 +176,9 @@ impl Default for PriceBook {
 impl Edition {
     #[inline(never)]
     fn look_up(&self, provider: &Provider, model: &str) -> Option<EntryId> {
+        if let Some(found) = self.learned.get(provider, model) {
+            return Some(EntryId(found));
+        }
         let listed = self.shelf.listed(provider.name(), model);
         let found = match listed.filter(|_| !self.own.mentions(model)) {
             // A listed name is in lower case, so it needs no copy to be compared.
@@ -190,6 +187,8 @@ impl Edition {
         };
         if self.entry(found.0).is_some_and(|entry| entry.is_named(provider, model)) {
             self.recent.set(model, found.0);
+        } else {
+            self.learned.add(provider, model, found.0);
         }
         Some(found)
     }
@@ -239,7 +238,6 @@ fn unaffordable() -> &'static Entry {
     UNAFFORDABLE.get_or_init(|| Entry {
         provider: Provider::named("unknown"),
         model: "unknown".into(),
-        names: Arc::default(),
         plain: None,
         price: Price::unaffordable(),
         later: Vec::new(),
@@ -248,34 +246,4 @@ fn unaffordable() -> &'static Entry {
         abilities: Abilities::UNKNOWN,
         tokenizer: Family::Other,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::usd::Usd;
-
-    #[test]
-    fn what_a_book_lists_for_an_entry_is_what_it_finds() {
-        let book = PriceBook::bundled();
-        let price = Price::per_mtok(Usd::dollars(7), Usd::dollars(7));
-        let own = book.overlay().model("gpt-4o", price.clone()).alias("gpt-5.1", "gpt-4o");
-        let of_one = book.overlay().model_of(Provider::OPENAI, "gpt-4o-2024-08-06", price);
-        for book in [own, of_one, book.overlay().discount_percent(10)] {
-            let book = book.build().unwrap();
-            let mut listed = 0;
-            for (id, entry) in (0..).map(EntryId).zip(book.0.entries.iter()) {
-                for name in entry.names.iter().chain([&entry.model]) {
-                    let found = book.find(&entry.provider, name);
-                    let is_listed = book.lists(id, &entry.provider, name);
-                    assert_eq!(is_listed, found == Some(id), "{name}");
-                    listed += usize::from(is_listed);
-                }
-                assert!(!book.lists(id, &Provider::named("elsewhere"), &entry.model));
-                assert!(!book.lists(id, &entry.provider, "unheard-of"));
-            }
-            assert!(listed > 2_000, "{listed}");
-            assert!(!book.lists(EntryId(u32::MAX), &Provider::OPENAI, "gpt-4o"));
-        }
-    }
 }

@@ -1,7 +1,5 @@
 //! One line of the book.
 
-use std::sync::Arc;
-
 use smol_str::SmolStr;
 
 use super::{plain::Plain, price::Price};
@@ -21,8 +19,6 @@ pub struct EntryId(pub(super) u32);
 pub struct Entry {
     pub(super) provider: Provider,
     pub(super) model: SmolStr,
-    /// What else the book lists it as.
-    pub(super) names: Arc<[SmolStr]>,
     /// Derived from the rest, for the calls that most are.
     pub(super) plain: Option<Plain>,
     pub(super) price: Price,
@@ -90,16 +86,9 @@ impl Entry {
     }
 
     /// Whether this is its own name, and not an alias or a dated one.
-    #[inline]
+    #[inline(always)] // every call asks
     pub(super) fn is_named(&self, provider: &Provider, model: &str) -> bool {
         same(&self.model, model) && self.provider == *provider
-    }
-
-    /// Whether this is its own name or one the book lists it as.
-    #[inline]
-    pub(super) fn is_listed(&self, provider: &Provider, model: &str) -> bool {
-        (same(&self.model, model) || self.names.iter().any(|name| same(name, model)))
-            && self.provider == *provider
     }
 
     pub(crate) fn abilities(&self) -> Abilities {

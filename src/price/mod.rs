@@ -21,6 +21,7 @@ mod book;
 mod cost;
 mod entry;
 mod error;
+mod learned;
 mod name;
 mod overlay;
 mod plain;

@@ -4,8 +4,6 @@
 //! overlay states the difference only, so building one is cheap enough to do
 //! while the program runs.
 
-use std::sync::Arc;
-
 use smol_str::SmolStr;
 
 use super::{
@@ -143,7 +141,6 @@ fn own_entry(base: &PriceBook, at: Option<&Provider>, model: &SmolStr, price: Pr
     Entry {
         provider: provider.clone(),
         model: model.clone(),
-        names: Arc::default(),
         plain: None,
         price,
         later: Vec::new(),

@@ -62,9 +62,9 @@ impl Shelf {
             let provider = Provider::named(file.id.clone());
             let tokenizer = tokenizer(&provider, &model);
             self.names.insert(named(model.id.clone()), Some(id));
-            self.names.extend(model.names.iter().cloned().map(|name| (named(name), Some(id))));
+            self.names.extend(model.names.into_iter().map(|name| (named(name), Some(id))));
             rack.rules.extend(model.rules.into_iter().map(|text| Rule::new(text, id)));
-            entries.push(entry(provider, model.id, model.names.into(), tokenizer, model.facts));
+            entries.push(entry(provider, model.id, tokenizer, model.facts));
         }
         for model in file.unpriced {
             self.names.entry(named(model)).or_insert(None);
@@ -119,19 +119,12 @@ fn tokenizer(provider: &Provider, model: &ModelFile) -> Family {
     families.find(|family| *family != Family::Other).unwrap_or(Family::Other)
 }
 
-fn entry(
-    provider: Provider,
-    model: SmolStr,
-    names: Arc<[SmolStr]>,
-    tokenizer: Family,
-    facts: Facts,
-) -> Entry {
+fn entry(provider: Provider, model: SmolStr, tokenizer: Family, facts: Facts) -> Entry {
     let surcharge = facts.regional.unwrap_or(100).saturating_sub(100);
     let dress = |Sheets(price)| Price::regional_surcharge_percent(price, surcharge);
     Entry {
         provider,
         model,
-        names,
         plain: None,
         price: dress(facts.price),
         later: facts.later.into_iter().map(|(Day(from), price)| (from, dress(price))).collect(),
