@@ -104,9 +104,15 @@ fn google(before: &str, name: &str, method: &str) -> Kind {
     }
 }
 
+const WORD: &[u8] = b"deployments";
+
 /// The name in `/deployments/{name}/…`, if the path has one.
 pub(super) fn deployment(path: &str) -> Option<&str> {
-    if may_name_deployments(path) { named(path) } else { None }
+    const BEFORE: &[u8] = b"/deployments/";
+    let at = path.as_bytes().windows(BEFORE.len()).position(|part| part == BEFORE)?;
+    let behind = path.get(at + BEFORE.len()..)?;
+    let name = behind.get(..behind.bytes().position(|byte| byte == b'/')?)?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// The same for a path that is yet to be judged.
@@ -139,7 +145,7 @@ fn judge(path: &str) -> Result<Option<&str>, &'static str> {
             (is_named, is_named_twice) = (true, is_named);
         }
     }
-    match named(path) {
+    match deployment(path) {
         None if is_named => Err(DEVIOUS),
         Some(_) if is_devious || is_named_twice => Err(DEVIOUS),
         name => Ok(name),
@@ -158,19 +164,9 @@ fn judge_at_length(path: &str) -> Result<Option<&str>, &'static str> {
     let is_hidden = match (all.next(), all.next()) {
         (None, _) => false,
         (Some(_), Some(_)) => true,
-        (Some(_), None) => is_devious(path) || named(path).is_none(),
+        (Some(_), None) => is_devious(path) || deployment(path).is_none(),
     };
-    if is_hidden { Err(DEVIOUS) } else { Ok(named(path)) }
-}
-
-const WORD: &[u8] = b"deployments";
-
-fn named(path: &str) -> Option<&str> {
-    const BEFORE: &[u8] = b"/deployments/";
-    let at = path.as_bytes().windows(BEFORE.len()).position(|part| part == BEFORE)?;
-    let behind = path.get(at + BEFORE.len()..)?;
-    let name = behind.get(..behind.bytes().position(|byte| byte == b'/')?)?;
-    Some(name).filter(|name| !name.is_empty())
+    if is_hidden { Err(DEVIOUS) } else { Ok(deployment(path)) }
 }
 
 /// Whether the word is in a path, or may be if it is read in another way. Nearly every
@@ -182,7 +178,7 @@ fn may_name_deployments(path: &str) -> bool {
     // With this bit, letters of both cases are the same.
     let may_begin = |block: Block| are(block | Block::splat(0x20), b'd') | are(block, b'%');
     short::has(path, may_begin)
-        && (path.contains('%') || path.as_bytes().windows(WORD.len()).any(is_word))
+        && (path.as_bytes().windows(WORD.len()).any(is_word) || path.contains('%'))
 }
 
 /// Whether a name would lead to another one if its escapes were read as a part of the path.

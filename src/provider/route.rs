@@ -204,6 +204,7 @@ impl Routes {
 }
 
 /// Where a request goes.
+#[derive(Clone, Copy)]
 struct Goal<'a> {
     uri: &'a Uri,
     host: Host<'a>,
