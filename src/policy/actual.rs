@@ -155,7 +155,9 @@ pub(super) mod tests {
 
     /// What a response may tell.
     fn usages() -> impl Strategy<Value = Usage> {
-        let parts = prop_oneof![4 => Just([0; 7]), 1 => any::<[u8; 7]>()];
+        let few = any::<(u8, u8)>();
+        let few = few.prop_map(|(cached, reasoning)| [cached, 0, 0, 0, 0, reasoning, 0]);
+        let parts = prop_oneof![4 => Just([0; 7]), 2 => few, 1 => any::<[u8; 7]>()];
         let part = prop_oneof![Just(1), Just(1_000), Just(u64::MAX / 255)];
         let searches = prop_oneof![8 => Just(0), 1 => 1..5_u64];
         (counts(), counts(), parts, part, searches).prop_map(
