@@ -258,4 +258,27 @@ pub(super) mod tests {
             }
         }
     }
+
+    #[test]
+    fn an_answer_on_other_terms_takes_the_long_way() {
+        let policy = Policy::builder().build().unwrap();
+        let (version, book) = policy.0.prices.current();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
+        let quote = policy.quote(&mut call, book).unwrap();
+        let priced = Priced::new(&call, version, &quote);
+        let usage = Usage::tokens(700, 120);
+        let plain = Told { usage: Some(&usage), ..Told::default() };
+        for told in [
+            Told { model: Some("gpt-4o"), ..plain },
+            Told { model: Some("unheard-of"), ..plain },
+            Told { service_tier: Some("priority"), ..plain },
+            Told { service_tier: Some("flex"), ..plain },
+            Told { region: Some("us"), ..plain },
+            Told { contradictory: true, ..plain },
+            Told { usage: None, ..plain },
+        ] {
+            let answered = policy.0.answered(&priced, call.provider(), &told);
+            assert_eq!(priced.plain_cost(answered, &told), None, "{told:?}");
+        }
+    }
 }
