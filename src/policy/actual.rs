@@ -155,7 +155,9 @@ pub(super) mod tests {
 
     /// What a response may tell.
     fn usages() -> impl Strategy<Value = Usage> {
-        let parts = prop_oneof![4 => Just([0; 7]), 1 => any::<[u8; 7]>()];
+        let few = any::<(u8, u8)>();
+        let few = few.prop_map(|(cached, reasoning)| [cached, 0, 0, 0, 0, reasoning, 0]);
+        let parts = prop_oneof![4 => Just([0; 7]), 2 => few, 1 => any::<[u8; 7]>()];
         let part = prop_oneof![Just(1), Just(1_000), Just(u64::MAX / 255)];
         let searches = prop_oneof![8 => Just(0), 1 => 1..5_u64];
         (counts(), counts(), parts, part, searches).prop_map(
@@ -254,6 +256,29 @@ pub(super) mod tests {
                 let cost = priced.plain_cost(answered, &told);
                 assert_eq!(cost, Some("$0.000177".parse().unwrap()), "{told:?}");
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_on_other_terms_takes_the_long_way() {
+        let policy = Policy::builder().build().unwrap();
+        let (version, book) = policy.0.prices.current();
+        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
+        let quote = policy.quote(&mut call, book).unwrap();
+        let priced = Priced::new(&call, version, &quote);
+        let usage = Usage::tokens(700, 120);
+        let plain = Told { usage: Some(&usage), ..Told::default() };
+        for told in [
+            Told { model: Some("gpt-4o"), ..plain },
+            Told { model: Some("unheard-of"), ..plain },
+            Told { service_tier: Some("priority"), ..plain },
+            Told { service_tier: Some("flex"), ..plain },
+            Told { region: Some("us"), ..plain },
+            Told { contradictory: true, ..plain },
+            Told { usage: None, ..plain },
+        ] {
+            let answered = policy.0.answered(&priced, call.provider(), &told);
+            assert_eq!(priced.plain_cost(answered, &told), None, "{told:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a plain call comes to.
 //!
 //! Most calls are: one answer in text to texts, on nobody's special terms. What such a call
-//! can cost, and what it did cost, depends on its model and on two counts. All else is worked
+//! can cost, and what it did cost, depends on its model and on few counts. All else is worked
 //! out once, when a book is made, and lies in few bytes: rates and counts of 32 bits, whose
 //! products 64 bits hold, so that nothing can overflow. A model whose price is not that
 //! simple has none of it, and a call that is not that small does not go by it. Those go by
@@ -23,11 +23,13 @@ pub(crate) struct Plain {
     is_free: bool,
 }
 
-/// What a plain call is billed by, if its usage is as plain and can be believed. The default
-/// is for calls that are not plain, and bills none.
+/// What a plain call is billed by, if its usage is text, can be believed and was not written
+/// to a cache. The default is for calls that are not plain, and bills none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bill {
     rates: TextRates,
+    /// The same for what came from a cache, and for hidden reasoning.
+    parts: TextRates,
     /// The list price holds for fewer tokens than these, and nothing contradicts them.
     input_below: u32,
     output_below: u32,
@@ -52,6 +54,7 @@ impl Plain {
             until: changes.min().unwrap_or(Timestamp::MAX),
             bill: Bill {
                 rates: TextRates::new(list.input, list.output)?,
+                parts: TextRates::new(list.cached(), list.reasoning())?,
                 input_below: just_above(input.min(price.list_up_to)),
                 output_below: just_above(output),
             },
@@ -67,7 +70,7 @@ impl Plain {
         if (input_tokens | output_tokens) > u32::MAX.into() {
             return None;
         }
-        let most = self.most.cost(input_tokens, output_tokens);
+        let most = rounded_up(self.most.picos(input_tokens, output_tokens));
         Some(if most.is_zero() && !self.is_free { Usd::nanos(1) } else { most })
     }
 }
@@ -79,7 +82,20 @@ impl Bill {
     pub(crate) fn cost(&self, usage: &Usage) -> Option<Usd> {
         let (input, output) = (usage.input_tokens, usage.output_tokens);
         let is_told = input < self.input_below.into() && output < self.output_below.into();
-        (is_told && usage.is_plain()).then(|| self.rates.cost(input, output))
+        match is_told {
+            false => None,
+            true if usage.is_plain() => Some(rounded_up(self.rates.picos(input, output))),
+            true => self.cost_in_parts(usage),
+        }
+    }
+
+    #[inline(never)]
+    fn cost_in_parts(&self, usage: &Usage) -> Option<Usd> {
+        let (cached, hidden) = (usage.cached_input_tokens, usage.reasoning_tokens);
+        let (input, output) = (usage.input_tokens, usage.output_tokens);
+        let (rest, open) = (input.checked_sub(cached)?, output.checked_sub(hidden)?);
+        let picos = self.rates.picos(rest, open) + self.parts.picos(cached, hidden);
+        (!usage.has_other_parts()).then(|| rounded_up(picos))
     }
 }
 
@@ -90,13 +106,28 @@ impl TextRates {
         Some(Self { input: one(input)?, output: one(output)? })
     }
 
-    /// Rounded up to a nano-dollar. Counts are below 2^32: with rates below 2^31 each product
-    /// is below 2^63 - 2^32, and 64 bits hold the sum.
+    /// Counts are below 2^32, those of the parts included: with rates below 2^31 what the input
+    /// comes to is below 2^63 - 2^32, and so is the output, and 64 bits hold the sum.
     #[inline]
-    fn cost(self, input: u64, output: u64) -> Usd {
-        const UP: u64 = PICOS_PER_NANO - 1;
-        let picos = input * u64::from(self.input) + output * u64::from(self.output);
-        Usd::nanos((picos + UP) / PICOS_PER_NANO)
+    fn picos(self, input: u64, output: u64) -> u64 {
+        input * u64::from(self.input) + output * u64::from(self.output)
+    }
+}
+
+/// In whole nano-dollars.
+#[inline]
+fn rounded_up(picos: u64) -> Usd {
+    const UP: u64 = PICOS_PER_NANO - 1;
+    Usd::nanos((picos + UP) / PICOS_PER_NANO)
+}
+
+impl Usage {
+    /// Whether there are other parts to it than those that a [`Bill`] tells apart.
+    #[inline]
+    fn has_other_parts(&self) -> bool {
+        let written = self.cache_write_tokens | self.cache_write_1h_tokens;
+        let audio = self.input_audio_tokens | self.cached_audio_tokens | self.output_audio_tokens;
+        written | audio | self.web_searches != 0
     }
 }
 
@@ -128,10 +159,14 @@ mod tests {
         let fits = input.max(output) <= u32::MAX.into();
         let ceiling = fits.then(|| price.ceiling(input, output, &asked));
         assert_eq!(plain.ceiling(input, output), ceiling, "{price:?}: {input}, {output}");
-        let usage = Usage::tokens(input, output);
-        if let Some(cost) = plain.bill.cost(&usage) {
-            let long = price.cost(&usage, Tier::Default, Region::Global);
-            assert_eq!(cost, long, "{price:?}: {input}, {output}");
+        for (cached, hidden) in [(0, 0), (input / 3, output), (input, output / 7)] {
+            let (cached_input_tokens, reasoning_tokens) = (cached, hidden);
+            let parts = Usage { cached_input_tokens, reasoning_tokens, ..Usage::default() };
+            let usage = Usage { input_tokens: input, output_tokens: output, ..parts };
+            if let Some(cost) = plain.bill.cost(&usage) {
+                let long = price.cost(&usage, Tier::Default, Region::Global);
+                assert_eq!(cost, long, "{price:?}: {usage:?}");
+            }
         }
     }
 
@@ -162,6 +197,26 @@ mod tests {
             assert!(!is_told(input + 1, output) && !is_told(input, output + 1), "{entry:?}");
         }
         assert_eq!(Bill::default().cost(&Usage::default()), None);
+    }
+
+    #[test]
+    fn a_bill_is_for_no_more_than_text_from_a_cache_and_reasoning() {
+        let plain = own(&PriceBook::empty(), "text", picos(2_000, 3_000)).unwrap();
+        let is_billed = |usage: Usage| plain.bill.cost(&usage).is_some();
+        let usage = Usage::tokens(10, 10);
+        assert!(is_billed(Usage { cached_input_tokens: 10, reasoning_tokens: 10, ..usage }));
+        for other in [
+            Usage { cached_input_tokens: 11, ..usage },
+            Usage { reasoning_tokens: 11, ..usage },
+            Usage { cache_write_tokens: 1, ..usage },
+            Usage { cache_write_1h_tokens: 1, ..usage },
+            Usage { input_audio_tokens: 1, ..usage },
+            Usage { cached_audio_tokens: 1, ..usage },
+            Usage { output_audio_tokens: 1, ..usage },
+            Usage { web_searches: 1, ..usage },
+        ] {
+            assert!(!is_billed(other), "{other:?}");
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Rates {
         }
     }
 
-    fn cached(&self) -> u64 {
+    pub(super) fn cached(&self) -> u64 {
         self.cached.unwrap_or(self.input)
     }
 
@@ -64,7 +64,7 @@ impl Rates {
         self.cache_write_1h.unwrap_or(self.cache_write())
     }
 
-    fn reasoning(&self) -> u64 {
+    pub(super) fn reasoning(&self) -> u64 {
         self.reasoning.unwrap_or(self.output)
     }
 

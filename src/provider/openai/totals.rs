@@ -18,9 +18,10 @@ pub(super) fn settled(usage: Usage, total: Option<u64>) -> Option<Usage> {
     if input.max(output).max(total.unwrap_or_default()) > ABSURD {
         return None;
     }
-    // most often there are no parts, and nothing beside the two
-    if usage.has_no_parts() && total.is_none_or(|total| total == input + output || total == 0) {
-        return Some(usage);
+    // most often there is nothing beside the two, and nothing to shorten
+    let hidden = usage.reasoning_tokens.saturating_add(usage.output_audio_tokens);
+    if hidden <= output && total.is_none_or(|total| total == input + output || total == 0) {
+        return usage.is_consistent().then_some(usage);
     }
     settled_at_length(usage, total)
 }
@@ -66,13 +67,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_usage_without_parts_is_settled_as_at_length(
+        fn a_usage_is_settled_as_at_length(
             input in prop_oneof![0..9_u64, Just(ABSURD)],
             output in prop_oneof![0..9_u64, Just(ABSURD)],
-            reasoning in 0..2_u64,
+            (cached, written, audio) in (0..5_u64, 0..3_u64, 0..3_u64),
+            (reasoning, spoken) in (prop_oneof![0..5_u64, Just(u64::MAX)], 0..3_u64),
             total in prop::option::of(prop_oneof![0..20_u64, Just(ABSURD), Just(2 * ABSURD)]),
         ) {
-            let usage = Usage { reasoning_tokens: reasoning, ..Usage::tokens(input, output) };
+            let usage = Usage {
+                cached_input_tokens: cached,
+                cache_write_tokens: written,
+                input_audio_tokens: audio,
+                reasoning_tokens: reasoning,
+                output_audio_tokens: spoken,
+                ..Usage::tokens(input, output)
+            };
             let is_believed = total.is_none_or(|total| total <= ABSURD);
             let long = is_believed.then(|| settled_at_length(usage, total)).flatten();
             prop_assert_eq!(settled(usage, total), long);
