@@ -23,8 +23,7 @@ pub(crate) fn find(bytes: &[u8], from: usize, marks: impl Fn(Block) -> Block) ->
     }
 }
 
-/// The same, if it is in the block at `from`, and that is whole; else an error with how
-/// far there is none.
+/// The same, if it is in the block at `from`; else an error with how far there is none.
 #[inline(always)]
 pub(crate) fn find_near(
     bytes: &[u8],
@@ -32,7 +31,10 @@ pub(crate) fn find_near(
     marks: impl Fn(Block) -> Block,
 ) -> Result<usize, usize> {
     match block(bytes, from, &marks) {
-        None => Err(from),
+        None => match find_in_rest(bytes, from, marks) {
+            at if at < bytes.len() => Ok(at),
+            end => Err(end),
+        },
         Some(0) => Err(from + BLOCK),
         Some(marks) => Ok(from + marks.trailing_zeros() as usize),
     }
@@ -144,7 +146,7 @@ mod tests {
                 assert_eq!(find(&bytes, 0, is), at);
                 assert_eq!(find(&bytes, at, is), at);
                 assert_eq!(find(&bytes, at + 1, is), length);
-                let is_near = at < BLOCK && length >= BLOCK;
+                let is_near = at < BLOCK;
                 assert_eq!(find_near(&bytes, 0, is).ok(), is_near.then_some(at));
             }
             assert_eq!(find(&vec![0; length], length, |block| are(block, 0)), length);

@@ -14,6 +14,9 @@ use http::Uri;
 pub struct Changes<'a> {
     /// The body: as it was read, but for what was changed.
     pub body: Bytes,
+    /// Whether anything was changed in the body. A length that the request states is then to
+    /// be that of the new one.
+    pub is_rewritten: bool,
     /// Another address, where that depends on the model.
     pub uri: Option<Uri>,
     /// Another model.
@@ -27,6 +30,13 @@ pub struct Changes<'a> {
 impl Changes<'_> {
     /// None.
     pub(crate) fn none(body: Bytes) -> Self {
-        Self { body, uri: None, model: None, max_output_tokens: None, include_usage: false }
+        Self {
+            body,
+            is_rewritten: false,
+            uri: None,
+            model: None,
+            max_output_tokens: None,
+            include_usage: false,
+        }
     }
 }

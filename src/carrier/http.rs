@@ -42,10 +42,12 @@ pub(super) fn judge<B: Body>(request: &Request<B>, policy: &Policy) -> Judged {
     Head { method, uri, headers, least: request.body().size_hint().lower() }.judge(policy)
 }
 
-/// Puts a body back, with the length it now has.
+/// Puts a body back, with the length it has if that was changed.
 #[inline(always)] // what was changed is large, and mostly nothing
 pub(super) fn change<B>(request: &mut Request<B>, changes: Changes<'_>, rebuild: fn(Bytes) -> B) {
-    set_length(request.headers_mut(), changes.body.len());
+    if changes.is_rewritten {
+        set_length(request.headers_mut(), changes.body.len());
+    }
     if let Some(uri) = changes.uri {
         *request.uri_mut() = uri;
     }
@@ -128,6 +130,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_stated_length_is_changed_with_the_body_and_only_then() {
+        for (is_rewritten, stated) in [(false, "3"), (true, "5")] {
+            let mut request =
+                Request::post("/").header("content-length", "3").body(Bytes::new()).unwrap();
+            let changes = Changes { is_rewritten, ..Changes::none("abcde".into()) };
+            change(&mut request, changes, |body| body);
+            assert_eq!(
+                (request.headers()["content-length"].as_bytes(), &**request.body()),
+                (stated.as_bytes(), b"abcde".as_slice())
+            );
+        }
+    }
 
     proptest! {
         #[test]
