@@ -78,10 +78,14 @@ impl Key {
 
 impl Role {
     /// Of a key as written between its quotes, in an object where `keys` matter.
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(written: Candidate<'_>, keys: &[Key]) -> Self {
-        let key = keys.iter().find(|key| written.is(key.name));
-        key.map_or(Self::Skip, |key| key.role)
+        for key in keys {
+            if written.is(key.name) {
+                return key.role;
+            }
+        }
+        Self::Skip
     }
 
     /// The same where there may be an escape in it.

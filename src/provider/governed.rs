@@ -77,11 +77,16 @@ impl<K: Copy> Governed<K> {
     pub(super) fn find(&mut self, key: Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
         match key.plain() {
             Some(plain) => self.find_plain(plain),
-            None => self.find_plain(Candidate::new(key.read().as_bytes())),
+            None => self.find_escaped(key),
         }
     }
 
-    #[inline]
+    #[inline(never)]
+    fn find_escaped(&mut self, key: Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
+        self.find_plain(Candidate::new(key.read().as_bytes()))
+    }
+
+    #[inline(always)] // of two calls one is nearly never made
     fn find_plain(&mut self, key: Candidate<'_>) -> Result<Option<(&'static str, K)>, Unreadable> {
         if self.marks & mark(key.text().len(), key.first()) == 0 && key.is_ascii() {
             return Ok(None);
