@@ -65,37 +65,28 @@ fn find_in_rest(bytes: &[u8], from: usize, marks: impl Fn(Block) -> Block) -> us
 }
 
 /// Sixty-four bytes that are looked at in one step; fewer at the end.
-pub(crate) struct Stretch {
-    blocks: [Block; 4],
-    /// Bytes at the front that were looked at before.
-    behind: usize,
+pub(crate) struct Stretch<'a> {
+    // Those that there are not are spaces.
+    chunk: &'a [u8; LONG],
     len: usize,
 }
 
-impl Stretch {
-    const LEN: usize = 4 * BLOCK;
+/// Bytes of a stretch.
+const LONG: usize = 4 * BLOCK;
 
+/// Room for the last stretch of bytes, which is not read beyond their end.
+#[derive(Default)]
+pub(crate) struct LastStretch(Option<[u8; LONG]>);
+
+impl<'a> Stretch<'a> {
     /// Those from `at` on.
     #[inline(always)]
-    pub(crate) fn at(bytes: &[u8], at: usize) -> Self {
+    pub(crate) fn at(bytes: &'a [u8], at: usize, last: &'a mut LastStretch) -> Self {
         let rest = bytes.get(at..).unwrap_or_default();
-        // The last ones come with those before them, which is quicker than to copy them.
-        match rest.first_chunk().or_else(|| bytes.last_chunk()) {
-            Some(chunk) => {
-                let len = rest.len().min(Self::LEN);
-                Self { blocks: split(chunk), behind: Self::LEN - len, len }
-            }
-            None => Self::short(rest),
+        match rest.first_chunk() {
+            Some(chunk) => Self { chunk, len: LONG },
+            None => Self { chunk: last.fill(rest), len: rest.len().min(LONG) },
         }
-    }
-
-    #[cold]
-    fn short(bytes: &[u8]) -> Self {
-        let mut chunk = [0; Self::LEN];
-        for (place, byte) in chunk.iter_mut().zip(bytes) {
-            *place = *byte;
-        }
-        Self { blocks: split(&chunk), behind: 0, len: bytes.len() }
     }
 
     /// How many there are.
@@ -104,20 +95,24 @@ impl Stretch {
         self.len
     }
 
-    /// A bit for each byte that `marks` fills with ones, the lowest for the first.
+    /// A bit for each byte that `marks` fills with ones, the lowest for the first. It must not
+    /// do so with spaces.
     #[inline(always)]
     pub(crate) fn marks(&self, marks: impl Fn(Block) -> Block) -> u64 {
+        let (blocks, _) = self.chunk.as_chunks::<BLOCK>();
         let [first, second, third, fourth] =
-            self.blocks.map(|block| u64::from(marks(block).to_bitmask()));
-        let all = first | second << BLOCK | third << (2 * BLOCK) | fourth << (3 * BLOCK);
-        all.checked_shr(self.behind as u32).unwrap_or(0) // of fewer than 64, or of none
+            std::array::from_fn(|index| u64::from(marks(Block::new(blocks[index])).to_bitmask()));
+        first | second << BLOCK | third << (2 * BLOCK) | fourth << (3 * BLOCK)
     }
 }
 
-#[inline(always)]
-fn split(chunk: &[u8; Stretch::LEN]) -> [Block; 4] {
-    let (blocks, _) = chunk.as_chunks::<BLOCK>();
-    std::array::from_fn(|index| Block::new(blocks[index]))
+impl LastStretch {
+    #[inline(never)]
+    fn fill(&mut self, rest: &[u8]) -> &[u8; LONG] {
+        let (chunk, len) = (self.0.insert([b' '; LONG]), rest.len().min(LONG));
+        chunk[..len].copy_from_slice(&rest[..len]);
+        chunk
+    }
 }
 
 /// Marks the bytes that are this one.
@@ -158,7 +153,8 @@ mod tests {
         for length in 0..200 {
             let bytes: Vec<_> = (0..length).map(|at| b'a' + at as u8 % 7).collect();
             for at in 0..=length {
-                let stretch = Stretch::at(&bytes, at);
+                let mut last = LastStretch::default();
+                let stretch = Stretch::at(&bytes, at, &mut last);
                 assert_eq!(stretch.len(), (length - at).min(64));
                 let marks = stretch.marks(|block| are(block, b'c'));
                 let rest = bytes[at..].iter().take(64);

@@ -6,7 +6,7 @@
 //! answer for sixty-four bytes together. The method is that of Langdale and Lemire,
 //! *Parsing Gigabytes of JSON per Second*, 2019, section 3.1.
 
-use crate::blocks::{Stretch, are, braced};
+use crate::blocks::{LastStretch, Stretch, are, braced};
 
 /// Where in an object or array a reader is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,9 +23,9 @@ impl Nest {
     /// to and with the one that closes it, if that is there.
     #[inline]
     pub(super) fn pass(&mut self, bytes: &[u8], from: usize) -> Option<usize> {
-        let mut at = from;
+        let (mut at, mut last) = (from, LastStretch::default());
         while at < bytes.len() {
-            let stretch = Stretch::at(bytes, at);
+            let stretch = Stretch::at(bytes, at, &mut last);
             let in_strings = self.in_strings(&stretch);
             if in_strings == u64::MAX {
                 at += stretch.len(); // nothing counts, as in most of a long text
@@ -54,7 +54,7 @@ impl Nest {
 
     /// Marks the bytes in strings, the opening quote with them and the closing one not.
     #[inline(always)]
-    fn in_strings(&mut self, stretch: &Stretch) -> u64 {
+    fn in_strings(&mut self, stretch: &Stretch<'_>) -> u64 {
         let backslashes = stretch.marks(|block| are(block, b'\\'));
         let escaped = match backslashes | u64::from(self.escapes) {
             0 => 0,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    blocks::{self, Block, Stretch, are},
+    blocks::{self, Block, LastStretch, Stretch, are},
     name::Candidate,
     same::same,
 };
@@ -124,9 +124,9 @@ fn end_of_long(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
 /// The same of a string that is most often longer than a key.
 #[inline(always)] // where texts are read one behind the other
 pub(super) fn end_of_text(bytes: &[u8], from: usize) -> Result<(usize, usize), Fault> {
-    let (mut at, mut shrinks) = (from, 0);
+    let (mut at, mut shrinks, mut last) = (from, 0, LastStretch::default());
     while at < bytes.len() {
-        let stretch = Stretch::at(bytes, at);
+        let stretch = Stretch::at(bytes, at, &mut last);
         let mut marks = stretch.marks(special);
         let mut next = at + stretch.len();
         while marks != 0 {
