@@ -43,7 +43,7 @@ pub(crate) fn find_near(
 /// A bit for each byte, the lowest for the first; `None` near the end.
 #[inline(always)]
 fn block(bytes: &[u8], at: usize, marks: &impl Fn(Block) -> Block) -> Option<u32> {
-    let block = bytes.get(at..)?.first_chunk::<BLOCK>()?;
+    let block: &[u8; BLOCK] = bytes.get(at..at.checked_add(BLOCK)?)?.try_into().ok()?;
     Some(marks(Block::new(*block)).to_bitmask())
 }
 
