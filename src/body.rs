@@ -7,7 +7,7 @@
 //! first settles the call, once: callers differ in which of them they wait for.
 
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use crate::{
     meter::Meter,
     policy::Permit,
-    provider::{Format, Observed, Observer},
+    provider::{Dialect, Format, Observed, Observer},
     screen::Screen,
     sse::Events,
 };
@@ -41,9 +41,7 @@ pin_project! {
         inner: B,
         watch: Watch,
         meter: Option<M>,
-        // trailers or an error that must wait for bytes still to be given out; few have any
-        last: Option<Box<Result<Frame<Bytes>, B::Error>>>,
-        has_ended: bool,
+        ending: Ending<B::Error>,
     }
 
     impl<B, M> PinnedDrop for MeteredBody<B, M>
@@ -87,11 +85,39 @@ enum Watch {
     Nothing,
     /// A document before its first frame, which is mostly the only one. It is then read
     /// on the spot.
-    Json(Format),
+    Json(&'static Dialect),
     /// A document in pieces.
     Pieces(Box<Observer>),
     Events(Box<Events>),
     Hidden(Box<Screen>),
+}
+
+/// How far a body is. What is last waits until the bytes before it were given out; few bodies
+/// have any, so it is boxed. No part is smaller than a word: a response is moved a few times
+/// on its way, and is moved by words.
+#[derive(Debug)]
+enum Ending<E> {
+    /// More may come.
+    Open,
+    /// Trailers are next, and then what may come behind them.
+    Trailers(Box<Frame<Bytes>>),
+    /// An error is next, and nothing behind it.
+    Error(Box<E>),
+    Over,
+}
+
+impl<E> Ending<E> {
+    /// What waits, if anything does.
+    fn take(&mut self) -> Option<Result<Frame<Bytes>, E>> {
+        let (next, waiting) = match mem::replace(self, Self::Over) {
+            Self::Open => (Self::Open, None),
+            Self::Trailers(trailers) => (Self::Open, Some(Ok(*trailers))),
+            Self::Error(error) => (Self::Over, Some(Err(*error))),
+            Self::Over => (Self::Over, None),
+        };
+        *self = next;
+        waiting
+    }
 }
 
 impl<B, M> MeteredBody<B, M>
@@ -105,7 +131,7 @@ where
     pub(crate) fn new(body: B, mode: Mode, mut meter: Option<M>) -> Self {
         let mut watch = match mode {
             Mode::Unobserved => Watch::Nothing,
-            Mode::Json(format) => Watch::Json(format),
+            Mode::Json(format) => Watch::Json(format.dialect()),
             Mode::Sse { format, hide } => {
                 let events = Events::new(format.observer());
                 match hide {
@@ -117,7 +143,7 @@ where
         if body.is_end_stream() {
             watch.complete(&mut meter);
         }
-        Self { inner: body, watch, meter, last: None, has_ended: false }
+        Self { inner: body, watch, meter, ending: Ending::Open }
     }
 }
 
@@ -138,14 +164,11 @@ where
             if let Some(bytes) = this.watch.pop() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            if let Some(last) = this.last.take() {
-                return Poll::Ready(Some(*last));
-            }
-            if *this.has_ended {
-                return Poll::Ready(None);
+            if !matches!(this.ending, Ending::Open) {
+                return Poll::Ready(this.ending.take());
             }
             let Some(result) = ready!(this.inner.as_mut().poll_frame(cx)) else {
-                *this.has_ended = true;
+                *this.ending = Ending::Over;
                 this.watch.complete(this.meter);
                 continue;
             };
@@ -162,15 +185,14 @@ where
                 }
                 Ok(Err(trailers)) => {
                     this.watch.complete(this.meter);
-                    *this.last = Some(Box::new(Ok(trailers)));
+                    *this.ending = Ending::Trailers(Box::new(trailers));
                 }
                 Err(error) => {
-                    *this.has_ended = true;
                     this.watch.finish(this.meter);
                     if let Some(meter) = this.meter.take() {
                         meter.fail(this.watch.told());
                     }
-                    *this.last = Some(Box::new(Err(error)));
+                    *this.ending = Ending::Error(Box::new(error));
                 }
             }
         }
@@ -180,9 +202,12 @@ where
     /// between two polls, and a caller who is told so need not poll again.
     fn is_end_stream(&self) -> bool {
         self.meter.is_none()
-            && self.last.is_none()
             && !self.watch.is_holding()
-            && (self.has_ended || self.inner.is_end_stream())
+            && match self.ending {
+                Ending::Open => self.inner.is_end_stream(),
+                Ending::Over => true,
+                Ending::Trailers(_) | Ending::Error(_) => false,
+            }
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -202,8 +227,8 @@ impl Watch {
         watching.alive();
         let passing = match self {
             Self::Nothing => Some(bytes),
-            Self::Json(format) => {
-                let mut observer = Box::new(format.observer());
+            Self::Json(dialect) => {
+                let mut observer = Box::new(Observer::new(dialect));
                 observer.feed(&bytes);
                 *self = Self::Pieces(observer);
                 Some(bytes)
@@ -227,10 +252,10 @@ impl Watch {
 
     /// The same for a frame with which the body ends well.
     fn read_last(&mut self, bytes: Bytes, meter: &mut Option<impl Meter>) -> Option<Bytes> {
-        if let Self::Json(format) = *self
+        if let Self::Json(dialect) = *self
             && let Some(meter) = meter.take()
         {
-            meter.complete(&format.document(&bytes));
+            meter.complete(&Observer::document(dialect, &bytes));
             return Some(bytes);
         }
         let passing = self.read(bytes, meter);

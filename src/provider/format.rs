@@ -7,7 +7,7 @@ use super::{
     endpoint::Endpoint,
     gemini, gemini_usage,
     layout::Layout,
-    observe::{Dialect, Observed, Observer},
+    observe::{Dialect, Observer},
     openai,
 };
 use crate::{call::Call, unreadable::Unreadable};
@@ -48,12 +48,8 @@ impl Format {
         Observer::new(self.dialect())
     }
 
-    /// Reads a response in this format that is there in one piece.
-    pub(crate) fn document(self, json: &[u8]) -> Observed {
-        Observer::document(self.dialect(), json)
-    }
-
-    fn dialect(self) -> &'static Dialect {
+    /// How a response in this format is read.
+    pub(crate) fn dialect(self) -> &'static Dialect {
         match self {
             Self::OpenAiChat | Self::OpenAiCompletions => &openai::chat_usage::DIALECT,
             Self::OpenAiResponses => &openai::responses_usage::DIALECT,

@@ -13,10 +13,10 @@ use crate::{
 /// Reads a request's body, which is an object: `find` knows the keys that are governed,
 /// `read` reads their values, and all others are passed over. Where the object ends.
 #[inline]
-pub(super) fn members<K>(
-    body: &[u8],
+pub(super) fn members<'a, K>(
+    body: &'a [u8],
     mut find: impl FnMut(Text<'_>) -> Result<Option<(&'static str, K)>, Unreadable>,
-    mut read: impl FnMut(&mut Walker<'_>, &'static str, K) -> Result<(), Unreadable>,
+    mut read: impl FnMut(&mut Walker<'a>, &'static str, K) -> Result<(), Unreadable>,
 ) -> Result<u32, Unreadable> {
     let mut walk = Walker::new(body)?;
     if walk.token()? != Token::Open(Nest::Object) {

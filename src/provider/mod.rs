@@ -41,4 +41,4 @@ pub use route::{Route, Routes};
 
 pub(crate) use format::{Reading, read};
 pub(crate) use layout::{Edits, Layout, prepare};
-pub(crate) use observe::{EventKind, Observer, Told};
+pub(crate) use observe::{Dialect, EventKind, Observer, Told};

@@ -68,7 +68,7 @@ pub(crate) enum EventKind {
 
 /// How a wire format tells its usage.
 #[derive(Debug)]
-pub(super) struct Dialect {
+pub(crate) struct Dialect {
     /// The values to take from a document or event.
     pub(super) keys: &'static [Key],
     /// What a response is taken for before its first byte: a document, or perhaps an array
@@ -111,7 +111,7 @@ pub(crate) struct Observer {
 impl Observer {
     /// For what is written in this dialect.
     #[inline(always)]
-    pub(super) fn new(dialect: &'static Dialect) -> Self {
+    pub(crate) fn new(dialect: &'static Dialect) -> Self {
         Self {
             dialect,
             extractor: Extractor::new(dialect.keys),
@@ -140,7 +140,7 @@ impl Observer {
     }
 
     /// Reads a document that is there in one piece.
-    pub(super) fn document(dialect: &'static Dialect, document: &[u8]) -> Observed {
+    pub(crate) fn document(dialect: &'static Dialect, document: &[u8]) -> Observed {
         // What is told is large, and is written where it goes.
         let (mut observed, mut finds) = (Observed::nothing(), Finds::default());
         match whole(document, dialect.keys, &mut finds) {
@@ -328,9 +328,12 @@ fn replace(text: &mut Option<SmolStr>, told: Found<'_>) {
     if written.is_empty() || text.as_ref().is_some_and(|text| text.as_bytes() == written) {
         return;
     }
-    *text = plain(written)
-        .or_else(|| json::<SmolStr>(raw).filter(|new| !new.is_empty()))
-        .or_else(|| text.take());
+    // Written where it goes: to hand a short text on takes longer than to make it.
+    if let Some(new) = plain(written) {
+        *text = Some(new);
+    } else if let Some(new) = json::<SmolStr>(raw).filter(|new| !new.is_empty()) {
+        *text = Some(new);
+    }
 }
 
 /// Reads a value that was taken, if it can be read.

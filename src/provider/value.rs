@@ -14,8 +14,15 @@ const MOST_MODEL: usize = 256;
 
 /// The name of a model, from its string.
 pub(super) fn model(key: &'static str, text: Option<Text<'_>>) -> Result<SmolStr, Unreadable> {
+    model_text(key, text).map(|text| text.read().into())
+}
+
+/// The same where it stands.
+pub(super) fn model_text<'a>(
+    key: &'static str,
+    text: Option<Text<'a>>,
+) -> Result<Text<'a>, Unreadable> {
     text.filter(|text| (1..=MOST_MODEL).contains(&text.len()))
-        .map(|text| text.read().into())
         .ok_or(Unreadable::Invalid { key, expected: "a name of 1 to 256 bytes" })
 }
 

@@ -82,8 +82,8 @@ pub(in crate::provider) fn read(
 
 /// The facts so far.
 #[derive(Debug, Default)]
-struct Facts {
-    model: Option<Model>,
+struct Facts<'a> {
+    model: Option<Model<'a>>,
     fallbacks: Vec<SmolStr>,
     texts: Option<Texts>,
     prompt: Prompt,
@@ -94,10 +94,10 @@ struct Facts {
     service_tier: Option<SmolStr>,
 }
 
-impl Facts {
+impl<'a> Facts<'a> {
     fn read(
         &mut self,
-        walk: &mut Walker<'_>,
+        walk: &mut Walker<'a>,
         name: &'static str,
         key: Key,
     ) -> Result<(), Unreadable> {
@@ -143,7 +143,7 @@ impl Facts {
         };
         // Without a prompt a text is begun from nothing.
         let texts = self.texts.unwrap_or(Texts { count: 1, bytes: 0 });
-        let model = model::answering(endpoint, uri, self.model.take().map(|model| model.name))?;
+        let model = model::answering(endpoint, uri, self.model.as_ref())?;
         self.prompt.input.messages = texts.count;
         self.prompt.input.text_bytes = self.prompt.input.text_bytes.saturating_add(texts.bytes);
         let ask_usage = endpoint.asks_usage && layout.usage.is_some();

@@ -55,7 +55,7 @@ pub(in crate::provider) fn read(
     )?;
     let texts = input.ok_or(Unreadable::Missing { key: "input" })?;
     let layout = Layout { model: named.as_ref().map(Model::slot), ..Layout::default() };
-    let model = model::answering(endpoint, uri, named.map(|model| model.name))?;
+    let model = model::answering(endpoint, uri, named.as_ref())?;
     let call = Call::new(endpoint.provider.clone(), Operation::Embeddings, model)
         .with_input(Input { text_bytes: texts.bytes, messages: texts.count, ..Input::default() })
         .with_fallback_models(fallbacks);

@@ -9,21 +9,19 @@ use crate::{
     unreadable::Unreadable,
 };
 
-/// The longest name of a model, in bytes.
-const MOST: usize = 256;
-
 /// A model that a request names, and where.
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) name: SmolStr,
+pub(super) struct Model<'a> {
+    // Made a name of its own once, where that is going.
+    name: Text<'a>,
     at: Span,
 }
 
-impl Model {
+impl<'a> Model<'a> {
     /// Reads the value of `model`.
-    pub(super) fn read(walk: &mut Walker<'_>, key: &'static str) -> Result<Self, Unreadable> {
+    pub(super) fn read(walk: &mut Walker<'a>, key: &'static str) -> Result<Self, Unreadable> {
         let text = value::string(walk, key)?;
-        Ok(Self { name: name(key, text)?, at: walk.span() })
+        Ok(Self { name: value::model_text(key, text)?, at: walk.span() })
     }
 
     /// Where another one goes.
@@ -46,7 +44,7 @@ pub(super) fn read_all(
             if names.len() == MOST_FALLBACKS {
                 return Err(Unreadable::Invalid { key, expected: "a list of at most 256 models" });
             }
-            names.push(name(key, Some(text))?);
+            names.push(value::model(key, Some(text))?);
         }
     }
     Ok(names)
@@ -58,16 +56,11 @@ pub(super) fn read_all(
 pub(super) fn answering(
     endpoint: &Endpoint,
     uri: &Uri,
-    named: Option<SmolStr>,
+    named: Option<&Model<'_>>,
 ) -> Result<SmolStr, Unreadable> {
-    match endpoint.model_in(uri) {
-        Some(deployment) => Ok(deployment.into()),
-        None => named.ok_or(Unreadable::Missing { key: "model" }),
+    match (endpoint.model_in(uri), named) {
+        (Some(deployment), _) => Ok(deployment.into()),
+        (None, Some(model)) => Ok(model.name.read().into()),
+        (None, None) => Err(Unreadable::Missing { key: "model" }),
     }
-}
-
-fn name(key: &'static str, text: Option<Text<'_>>) -> Result<SmolStr, Unreadable> {
-    text.filter(|text| (1..=MOST).contains(&text.len()))
-        .map(|text| text.read().into())
-        .ok_or(Unreadable::Invalid { key, expected: "a name of 1 to 256 bytes" })
 }

@@ -25,8 +25,8 @@ use crate::{
 
 /// The facts so far.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
-    model: Option<Model>,
+pub(super) struct Facts<'a> {
+    model: Option<Model<'a>>,
     fallbacks: Vec<SmolStr>,
     has_messages: bool,
     prompt: Prompt,
@@ -40,11 +40,11 @@ pub(super) struct Facts {
     has_data_sources: bool,
 }
 
-impl Facts {
+impl<'a> Facts<'a> {
     /// Reads the value of a governed key.
     pub(super) fn read(
         &mut self,
-        walk: &mut Walker<'_>,
+        walk: &mut Walker<'a>,
         name: &'static str,
         key: Key,
     ) -> Result<(), Unreadable> {
@@ -103,7 +103,7 @@ impl Facts {
             usage: if self.stream { self.options.slot(end) } else { None },
             output: self.output_slots(endpoint.output_key, end),
         };
-        let model = model::answering(endpoint, uri, self.model.take().map(|model| model.name))?;
+        let model = model::answering(endpoint, uri, self.model.as_ref())?;
         // OpenRouter's suffix for a search on the server.
         self.prompt.open_end(model.ends_with(":online"), SERVER_TOOLS);
         // Azure refuses the ask of a call that brings data sources.

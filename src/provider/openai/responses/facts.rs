@@ -25,8 +25,8 @@ use crate::{
 
 /// The facts so far.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
-    model: Option<Model>,
+pub(super) struct Facts<'a> {
+    model: Option<Model<'a>>,
     fallbacks: Vec<SmolStr>,
     has_input: bool,
     /// Whether something that is stored is asked to be read.
@@ -38,11 +38,11 @@ pub(super) struct Facts {
     service_tier: Option<SmolStr>,
 }
 
-impl Facts {
+impl<'a> Facts<'a> {
     /// Reads the value of a governed key.
     pub(super) fn read(
         &mut self,
-        walk: &mut Walker<'_>,
+        walk: &mut Walker<'a>,
         name: &'static str,
         key: Key,
     ) -> Result<(), Unreadable> {
@@ -112,7 +112,7 @@ impl Facts {
             usage: None,
             output: [self.output_slot(endpoint.output_key, end), None],
         };
-        let model = model::answering(endpoint, uri, self.model.take().map(|model| model.name))?;
+        let model = model::answering(endpoint, uri, self.model.as_ref())?;
         self.prompt.open_end(model.ends_with(":online"), SERVER_TOOLS);
         self.prompt.open_end(endpoint.output_key == OutputKey::None, "compaction");
         Ok(Reading { call: self.into_call(endpoint, model), layout, ask_usage: false })
