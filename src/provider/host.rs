@@ -61,7 +61,7 @@ fn split_last(text: &str, byte: u8) -> Option<(&str, &str)> {
 pub(super) struct Known {
     // With a leading dot or hyphen: every host that ends so.
     name: &'static str,
-    pub(super) provider: &'static str,
+    pub(super) provider: Provider,
     pub(super) asks_usage: bool,
     pub(super) output_key: OutputKey,
 }
@@ -69,9 +69,9 @@ pub(super) struct Known {
 impl Known {
     /// Whose prices calls in one of the other formats have here. Hosts that do not have
     /// models of their own in it resell its maker's.
-    pub(super) fn maker_of(&'static self, format: Format) -> Provider {
-        if !matches!(self.provider, "openai" | "azure") {
-            return Provider::known(&self.provider);
+    pub(super) fn maker_of(&self, format: Format) -> Provider {
+        if self.provider != Provider::OPENAI && self.provider != Provider::AZURE {
+            return self.provider.clone();
         }
         match format {
             Format::AnthropicMessages => Provider::ANTHROPIC,
@@ -95,39 +95,39 @@ impl Known {
 
 // Mistral, OpenRouter, Perplexity and Fireworks send usage unasked. Azure is asked only in
 // versions of its API that understand.
-const KNOWN: [Known; 20] = [
-    known("api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
-    known(".api.openai.com", "openai", ASK, OutputKey::MaxCompletionTokens),
-    known(".openai.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
-    known(".services.ai.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
-    known(".cognitiveservices.azure.com", "azure", ASK, OutputKey::MaxCompletionTokens),
-    known("api.anthropic.com", "anthropic", ASK, OutputKey::MaxTokens),
-    known("generativelanguage.googleapis.com", "google", ASK, OutputKey::MaxTokens),
-    known("aiplatform.googleapis.com", "google", ASK, OutputKey::MaxTokens),
-    known("-aiplatform.googleapis.com", "google", ASK, OutputKey::MaxTokens),
-    known("api.groq.com", "groq", ASK, OutputKey::MaxTokens),
-    known("api.deepseek.com", "deepseek", ASK, OutputKey::MaxTokens),
-    known("api.x.ai", "x-ai", ASK, OutputKey::MaxTokens),
-    known(".api.x.ai", "x-ai", ASK, OutputKey::MaxTokens),
-    known("api.mistral.ai", "mistral", DO_NOT, OutputKey::MaxTokens),
-    known("openrouter.ai", "openrouter", DO_NOT, OutputKey::MaxTokens),
-    known("api.perplexity.ai", "perplexity", DO_NOT, OutputKey::MaxTokens),
-    known("api.together.xyz", "together", ASK, OutputKey::MaxTokens),
-    known("api.together.ai", "together", ASK, OutputKey::MaxTokens),
-    known("api.fireworks.ai", "fireworks", DO_NOT, OutputKey::MaxTokens),
-    known("api.cerebras.ai", "cerebras", ASK, OutputKey::MaxTokens),
+static KNOWN: [Known; 20] = [
+    known("api.openai.com", Provider::OPENAI, ASK, OutputKey::MaxCompletionTokens),
+    known(".api.openai.com", Provider::OPENAI, ASK, OutputKey::MaxCompletionTokens),
+    known(".openai.azure.com", Provider::AZURE, ASK, OutputKey::MaxCompletionTokens),
+    known(".services.ai.azure.com", Provider::AZURE, ASK, OutputKey::MaxCompletionTokens),
+    known(".cognitiveservices.azure.com", Provider::AZURE, ASK, OutputKey::MaxCompletionTokens),
+    known("api.anthropic.com", Provider::ANTHROPIC, ASK, OutputKey::MaxTokens),
+    known("generativelanguage.googleapis.com", Provider::GOOGLE, ASK, OutputKey::MaxTokens),
+    known("aiplatform.googleapis.com", Provider::GOOGLE, ASK, OutputKey::MaxTokens),
+    known("-aiplatform.googleapis.com", Provider::GOOGLE, ASK, OutputKey::MaxTokens),
+    known("api.groq.com", Provider::known(&"groq"), ASK, OutputKey::MaxTokens),
+    known("api.deepseek.com", Provider::known(&"deepseek"), ASK, OutputKey::MaxTokens),
+    known("api.x.ai", Provider::known(&"x-ai"), ASK, OutputKey::MaxTokens),
+    known(".api.x.ai", Provider::known(&"x-ai"), ASK, OutputKey::MaxTokens),
+    known("api.mistral.ai", Provider::known(&"mistral"), DO_NOT, OutputKey::MaxTokens),
+    known("openrouter.ai", Provider::known(&"openrouter"), DO_NOT, OutputKey::MaxTokens),
+    known("api.perplexity.ai", Provider::known(&"perplexity"), DO_NOT, OutputKey::MaxTokens),
+    known("api.together.xyz", Provider::known(&"together"), ASK, OutputKey::MaxTokens),
+    known("api.together.ai", Provider::known(&"together"), ASK, OutputKey::MaxTokens),
+    known("api.fireworks.ai", Provider::known(&"fireworks"), DO_NOT, OutputKey::MaxTokens),
+    known("api.cerebras.ai", Provider::known(&"cerebras"), ASK, OutputKey::MaxTokens),
 ];
 /// Ollama, vLLM, llama.cpp and tests: all of them understand the ask.
-static LOOPBACK: Known = known("", "openai", ASK, OutputKey::MaxTokens);
+static LOOPBACK: Known = known("", Provider::OPENAI, ASK, OutputKey::MaxTokens);
 /// A strict host may refuse a request with a key it does not know.
-static UNKNOWN: Known = known("", "openai", DO_NOT, OutputKey::MaxTokens);
+static UNKNOWN: Known = known("", Provider::OPENAI, DO_NOT, OutputKey::MaxTokens);
 
 const ASK: bool = true;
 const DO_NOT: bool = false;
 
 const fn known(
     name: &'static str,
-    provider: &'static str,
+    provider: Provider,
     asks_usage: bool,
     output_key: OutputKey,
 ) -> Known {
@@ -140,7 +140,7 @@ mod tests {
 
     fn provider(host: &str) -> (&'static str, bool) {
         let known = Host::parse(host).known();
-        (known.provider, known.asks_usage)
+        (known.provider.name(), known.asks_usage)
     }
 
     #[test]
@@ -189,6 +189,6 @@ mod tests {
         let uri = Uri::from_static("/openai/v1/chat/completions");
         assert_eq!(Host::of(&uri, &headers).name, "api.groq.com");
         let uri = Uri::from_static("https://api.openai.com:x@api.x.ai:443/v1/chat/completions");
-        assert_eq!(Host::of(&uri, &headers).known().provider, "x-ai");
+        assert_eq!(Host::of(&uri, &headers).known().provider.name(), "x-ai");
     }
 }

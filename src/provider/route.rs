@@ -188,7 +188,7 @@ impl Routes {
         let model_in_path = deployment.is_some();
         let (name, output_key) = match model_in_path {
             true => (Provider::AZURE, OutputKey::MaxCompletionTokens),
-            false => (Provider::known(&known.provider), known.output_key),
+            false => (known.provider.clone(), known.output_key),
         };
         let understands = known.asks_usage && !(name == Provider::AZURE && is_of_old(uri));
         let is_without = format == Format::OpenAiResponses && path::has_no_maximum(path);
