@@ -70,6 +70,8 @@ fn calls(effort: Effort, kilobytes: usize, most: f64) {
     );
     race.print_times();
     at_most("driftlock above the pass-through", race.added(2, 1) / 1_000.0, "µs", most);
+    // A machine that is busy with others slows both.
+    note("the same, in pass-throughs", race.ratio(2, 1) - 1.0, "×");
     assert!(with <= without, "a call in one piece allocates nothing more: {with} above {without}");
 }
 
