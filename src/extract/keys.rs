@@ -44,7 +44,7 @@ pub(crate) enum Role {
 }
 
 impl Key {
-    /// The key of the wanted value of this index, which is of `most` bytes.
+    /// The key of the wanted value of this index, of at most so many bytes.
     pub(crate) const fn take(name: &'static str, index: usize, most: u32) -> Self {
         Self { name: Name::new(name), role: Role::Take { index, most } }
     }
