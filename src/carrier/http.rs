@@ -54,12 +54,11 @@ pub(super) fn change<B>(request: &mut Request<B>, changes: Changes<'_>, rebuild:
     *request.body_mut() = rebuild(changes.body);
 }
 
-/// Makes a stated length that of the body.
+/// Makes a stated length that of the body, also where it is stated more than once.
 pub(super) fn set_length(headers: &mut HeaderMap, bytes: usize) {
-    if let Some(stated) = headers.get_mut(&header::CONTENT_LENGTH)
-        && !is_number(stated, bytes)
-    {
-        *stated = bytes.into();
+    let mut stated = headers.get_all(&header::CONTENT_LENGTH).iter();
+    if stated.any(|stated| !is_number(stated, bytes)) {
+        headers.insert(header::CONTENT_LENGTH, bytes.into());
     }
 }
 
@@ -142,6 +141,19 @@ mod tests {
                 (request.headers()["content-length"].as_bytes(), &**request.body()),
                 (stated.as_bytes(), b"abcde".as_slice())
             );
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_stated_twice_is_not_half_changed() {
+        for stated in [["3", "3"], ["3", "5"], ["5", "3"]] {
+            let mut headers = HeaderMap::new();
+            for stated in stated {
+                headers.append(header::CONTENT_LENGTH, HeaderValue::from_static(stated));
+            }
+            set_length(&mut headers, 5);
+            let set: Vec<_> = headers.get_all(header::CONTENT_LENGTH).iter().collect();
+            assert_eq!(set, ["5"], "{stated:?}");
         }
     }
 
