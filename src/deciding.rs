@@ -175,15 +175,14 @@ where
         max_output_tokens: call.max_output_tokens().filter(|_| output_changed),
     };
     permit.expect(endpoint.format, *ask_usage);
-    let is_changed = provider::prepare(body, layout, &edits);
+    let is_body_changed = provider::prepare(body, layout, &edits);
     let body = std::mem::take(body);
     let uri = match uri {
         Some(uri) if is_rewritten => endpoint.uri_for(uri, call.model()).map_err(Error::inner)?,
         _ => None,
     };
     let Edits { model, include_usage, max_output_tokens } = edits;
-    let changes =
-        Changes { body, is_rewritten: is_changed, uri, model, max_output_tokens, include_usage };
+    let changes = Changes { body, is_body_changed, uri, model, max_output_tokens, include_usage };
     carrier.change(request, changes)
 }
 

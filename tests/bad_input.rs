@@ -332,6 +332,21 @@ async fn what_costs_nothing_passes_unread_and_uncounted() {
 }
 
 #[tokio::test]
+async fn a_websocket_is_denied_among_however_many_headers() {
+    let provider = StandIn::new();
+    let client = client(&tight().build().unwrap(), &provider);
+    for others in [0, 30] {
+        let mut call = Request::get("https://api.openai.com/v1/realtime");
+        for other in 0..others {
+            call = call.header(format!("x-{other}"), "x");
+        }
+        let call = call.header("upgrade", "websocket").body(Body::default()).unwrap();
+        assert_eq!(denial(&client, call).await.kind(), DenialKind::Unmeterable);
+    }
+    assert_eq!(provider.calls(), 0);
+}
+
+#[tokio::test]
 async fn what_cannot_be_metered_is_denied_unread_and_allowed_path_by_path() {
     let uris = ["https://api.openai.com/v1/batches", "https://api.openai.com/v1/new/thing"];
     let policy = tight().build().unwrap();

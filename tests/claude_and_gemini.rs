@@ -376,7 +376,9 @@ async fn a_maximum_is_injected_where_each_format_has_it() {
     assert!(provider.body().ends_with(r#","generationConfig":{"maxOutputTokens":50}}"#));
     let call = post_to(CLAUDE, r#"{"model":"claude-sonnet-4-6","messages":[]}"#);
     send(&client(&policy, &provider), call).await.unwrap();
-    assert_eq!(provider.body(), r#"{"model":"claude-sonnet-4-6","messages":[],"max_tokens":50}"#);
+    let (head, sent) = provider.received().remove(0);
+    assert_eq!(sent, r#"{"model":"claude-sonnet-4-6","messages":[],"max_tokens":50}"#);
+    assert_eq!(head.headers["content-length"], sent.len().to_string());
 }
 
 #[tokio::test]

@@ -80,6 +80,22 @@ async fn an_async_rule_rewrites_the_model_for_the_rules_behind_it() {
     assert!(provider.body().contains(r#""model":"gpt-4o-mini""#));
 }
 
+#[tokio::test]
+async fn an_async_rule_sends_a_call_to_the_deployment_of_another_model() {
+    let policy = policy().rule(Slow(|_: &Call| Verdict::rewrite("gpt-4o-mini"))).build().unwrap();
+    let provider = StandIn::new();
+    let deployment = |name: &str| {
+        format!("https://x.openai.azure.com/openai/deployments/{name}/chat/completions?v=1")
+    };
+    let call = post_to(&deployment("gpt-4o"), r#"{"messages":[]}"#);
+    send(&client(&policy, &provider), call).await.unwrap();
+    let (head, sent) = provider.received().remove(0);
+    assert_eq!(
+        (head.uri.to_string(), &*sent),
+        (deployment("gpt-4o-mini"), b"{\"messages\":[]}".as_slice())
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn claims_of_custom_rules_hold_under_concurrency() {
     let scope = || Scope::label("fleet", "north");

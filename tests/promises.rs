@@ -493,6 +493,21 @@ async fn a_stream_is_asked_for_its_usage_and_its_caller_sees_what_he_asked_for()
     assert_eq!(head.headers["content-length"], sent.len().to_string());
 }
 
+#[tokio::test]
+async fn an_answer_that_hides_nothing_keeps_its_length() {
+    let provider = StandIn::with(Duration::ZERO, |request| {
+        let is_stream = request.windows(6).any(|part| part == b"stream");
+        let kind = if is_stream { "text/event-stream" } else { "application/json" };
+        let response = Response::builder().header("content-type", kind).header("content-length", 2);
+        Ok(response.body(Full::from("{}")).unwrap())
+    });
+    let client = client(&policy().build().unwrap(), &provider);
+    for members in ["", r#","stream":true,"stream_options":{"include_usage":true}"#] {
+        let response = client.clone().oneshot(chat_with("gpt-4o", members)).await.unwrap();
+        assert_eq!(response.headers()["content-length"], "2", "{members}");
+    }
+}
+
 // ── denials ──
 
 #[tokio::test]

@@ -770,6 +770,15 @@ fn prices_are_those_of_the_reservation() {
 }
 
 #[test]
+fn a_name_leads_where_it_did_at_the_reservation() {
+    let bench = Bench::plain();
+    let mut response = bench.call(chat(MAX, ""), Reply::json(200, json(40, 5))).unwrap();
+    bench.policy.set_prices(book().overlay().alias(MODEL, "dear").build().unwrap());
+    read(response.body_mut()).unwrap();
+    bench.assert_settled(usage_cost(40, 5), SettledHow::Actual);
+}
+
+#[test]
 fn an_announced_price_holds_at_both_ends() {
     let (builder, ledger, _, clock) = policy();
     let policy = builder.build().unwrap();
@@ -802,7 +811,9 @@ fn what_answers_is_what_is_charged() {
         ("free", UnknownPrice::Deny, Usd::ZERO),
         ("never-heard-of", UnknownPrice::Deny, usage_cost(40, 5)),
         ("never-heard-of", UnknownPrice::Allow, usage_cost(40, 5)),
-        ("never-heard-of", assume, usage_cost(120, 15)),
+        ("never-heard-of", assume.clone(), usage_cost(120, 15)),
+        (MODEL, assume.clone(), usage_cost(40, 5)),
+        ("free", assume, Usd::ZERO),
     ] {
         let bench = Bench::new(|builder| builder.unknown_price(unknown.clone()));
         bench.read(chat(MAX, ""), Reply::json(200, answer(model)));

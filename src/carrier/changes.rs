@@ -16,7 +16,7 @@ pub struct Changes<'a> {
     pub body: Bytes,
     /// Whether anything was changed in the body. A length that the request states is then to
     /// be that of the new one.
-    pub is_rewritten: bool,
+    pub is_body_changed: bool,
     /// Another address, where that depends on the model.
     pub uri: Option<Uri>,
     /// Another model.
@@ -32,7 +32,7 @@ impl Changes<'_> {
     pub(crate) fn none(body: Bytes) -> Self {
         Self {
             body,
-            is_rewritten: false,
+            is_body_changed: false,
             uri: None,
             model: None,
             max_output_tokens: None,

@@ -45,7 +45,7 @@ pub(super) fn judge<B: Body>(request: &Request<B>, policy: &Policy) -> Judged {
 /// Puts a body back, with the length it has if that was changed.
 #[inline(always)] // what was changed is large, and mostly nothing
 pub(super) fn change<B>(request: &mut Request<B>, changes: Changes<'_>, rebuild: fn(Bytes) -> B) {
-    if changes.is_rewritten {
+    if changes.is_body_changed {
         set_length(request.headers_mut(), changes.body.len());
     }
     if let Some(uri) = changes.uri {
@@ -54,12 +54,11 @@ pub(super) fn change<B>(request: &mut Request<B>, changes: Changes<'_>, rebuild:
     *request.body_mut() = rebuild(changes.body);
 }
 
-/// Makes a stated length that of the body.
+/// Makes a stated length that of the body, also where it is stated more than once.
 pub(super) fn set_length(headers: &mut HeaderMap, bytes: usize) {
-    if let Some(stated) = headers.get_mut(&header::CONTENT_LENGTH)
-        && !is_number(stated, bytes)
-    {
-        *stated = bytes.into();
+    let mut stated = headers.get_all(&header::CONTENT_LENGTH).iter();
+    if stated.any(|stated| !is_number(stated, bytes)) {
+        headers.insert(header::CONTENT_LENGTH, bytes.into());
     }
 }
 
@@ -133,15 +132,28 @@ mod tests {
 
     #[test]
     fn a_stated_length_is_changed_with_the_body_and_only_then() {
-        for (is_rewritten, stated) in [(false, "3"), (true, "5")] {
+        for (is_body_changed, stated) in [(false, "3"), (true, "5")] {
             let mut request =
                 Request::post("/").header("content-length", "3").body(Bytes::new()).unwrap();
-            let changes = Changes { is_rewritten, ..Changes::none("abcde".into()) };
+            let changes = Changes { is_body_changed, ..Changes::none("abcde".into()) };
             change(&mut request, changes, |body| body);
             assert_eq!(
                 (request.headers()["content-length"].as_bytes(), &**request.body()),
                 (stated.as_bytes(), b"abcde".as_slice())
             );
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_stated_twice_is_not_half_changed() {
+        for stated in [["3", "3"], ["3", "5"], ["5", "3"]] {
+            let mut headers = HeaderMap::new();
+            for stated in stated {
+                headers.append(header::CONTENT_LENGTH, HeaderValue::from_static(stated));
+            }
+            set_length(&mut headers, 5);
+            let set: Vec<_> = headers.get_all(header::CONTENT_LENGTH).iter().collect();
+            assert_eq!(set, ["5"], "{stated:?}");
         }
     }
 

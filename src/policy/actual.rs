@@ -6,7 +6,7 @@ use super::{
     pricing::{Quote, searches},
 };
 use crate::{
-    call::Call,
+    call::{Call, Provider},
     clock::Timestamp,
     price::{Bill, Entry, EntryId, Price, Region, Tier},
     provider::Told,
@@ -92,6 +92,19 @@ impl Priced {
 }
 
 impl Inner {
+    /// Which model this answer is from.
+    #[inline(always)] // that nothing is told is often known where it is asked
+    pub(super) fn answered(
+        &self,
+        priced: &Priced,
+        provider: &Provider,
+        told: &Told<'_>,
+    ) -> Answered {
+        // Without usage there is nothing to look a price up for.
+        let (Some(model), Some(_)) = (told.model, told.usage) else { return Answered::AsAsked };
+        Answered::named(self.prices.get(priced.version), priced.entry, provider, model)
+    }
+
     /// The actual cost, at the row of the model, tier and region that answered, as of the time
     /// of the decision; a model the book does not know costs the dearer of the reserved
     /// row and the fallback.
@@ -146,7 +159,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        call::{Operation, Provider},
+        call::Operation,
         policy::{
             Policy,
             plain::tests::{books, calls, counts, policy, settings},

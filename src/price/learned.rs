@@ -4,7 +4,9 @@
 //! takes longer than the rest of a decision, and every answer names its model once more. But
 //! there are few names, and they come again. So one that was found is kept as it was
 //! written, for as long as its edition; where there is no place left for it, it is looked for
-//! as before. What is read by every call and changed by none needs no lock.
+//! as before. Callers who make up names that a rule recognises can take the places, and so
+//! make others take that longer way, but nothing else: what is kept is what would be found.
+//! What is read by many calls and never changed needs no lock.
 
 use std::sync::OnceLock;
 

@@ -147,11 +147,13 @@ mod tests {
     fn hosts_are_known_by_their_whole_name_in_any_case() {
         assert_eq!(provider("API.OpenAI.com"), ("openai", true));
         assert_eq!(provider("eu.api.openai.com:443"), ("openai", true));
-        assert_eq!(provider("me.openai.azure.com."), ("azure", true));
+        assert_eq!(provider("Me.OpenAI.Azure.com."), ("azure", true));
         assert_eq!(provider("api.mistral.ai"), ("mistral", false));
         assert_eq!(provider("europe-west4-aiplatform.googleapis.com"), ("google", true));
         for stranger in [
             "evil-api.groq.com.example",
+            "api.groq.com.example",
+            "me.openai.azure.com.example",
             "xapi.groq.com",
             ".openai.azure.com",
             "-aiplatform.googleapis.com",
@@ -188,7 +190,25 @@ mod tests {
         let headers = HeaderMap::from_iter([(HOST, "api.groq.com:443".parse().unwrap())]);
         let uri = Uri::from_static("/openai/v1/chat/completions");
         assert_eq!(Host::of(&uri, &headers).name, "api.groq.com");
-        let uri = Uri::from_static("https://api.openai.com:x@api.x.ai:443/v1/chat/completions");
-        assert_eq!(Host::of(&uri, &headers).known().provider.name(), "x-ai");
+    }
+
+    #[test]
+    fn an_address_names_one_host_however_it_is_written() {
+        for authority in [
+            "api.x.ai",
+            "API.x.AI",
+            "api.x.ai.",
+            "api.x.ai:443",
+            "api.x.ai.:443",
+            "api.groq.com@api.x.ai",
+            "api.openai.com:x@api.x.ai:443",
+        ] {
+            let uri = format!("https://{authority}/v1/chat/completions").parse().unwrap();
+            assert_eq!(
+                Host::of(&uri, &HeaderMap::new()).known().provider.name(),
+                "x-ai",
+                "{authority}"
+            );
+        }
     }
 }

@@ -62,6 +62,20 @@ fn a_host_override_sets_prices_and_judges_paths_as_everywhere() {
 }
 
 #[test]
+fn an_override_sets_the_prices_of_every_format() {
+    let corp = Provider::named("corp");
+    for (path, format) in [
+        ("v1/chat/completions", Format::OpenAiChat),
+        ("v1/messages", Format::AnthropicMessages),
+        ("v1beta/models/gemini-2.5-pro:generateContent", Format::GeminiGenerate),
+    ] {
+        let routes = Routes::new().metered_at("llm.example.com", format, corp.clone());
+        let endpoint = metered(&routes, &format!("https://llm.example.com/{path}"));
+        assert_eq!((endpoint.format, endpoint.provider), (format, corp.clone()));
+    }
+}
+
+#[test]
 fn a_path_override_meters_whatever_the_path_is_called() {
     let routes = Routes::new().metered_at("/talk", Format::OpenAiChat, Provider::OPENAI);
     metered(&routes, "https://llm.example.com/talk/now");
