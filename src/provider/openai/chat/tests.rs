@@ -116,6 +116,9 @@ fn the_model_is_a_name_of_sensible_length() {
         let error = read_at(OPENAI, &body).unwrap_err();
         assert!(matches!(error, Unreadable::Invalid { key: "model", .. }), "{model}: {error}");
     }
+    let longest = "x".repeat(256);
+    let body = format!(r#"{{"messages":[],"model":"{longest}"}}"#);
+    assert_eq!(read_at(OPENAI, &body).unwrap().call.model(), longest);
 }
 
 #[test]
