@@ -180,6 +180,33 @@ async fn an_error_fails_after_what_was_held() {
 }
 
 #[tokio::test]
+async fn who_asks_for_the_end_misses_nothing_that_waits() {
+    for last in [Ok(Frame::trailers(HeaderMap::new())), Err("reset")] {
+        let (meter, _) = Told::new();
+        let mut inner = Frames::new([CHUNK, "data: x"]).then(last);
+        inner.admits_end = true;
+        let mut body = MeteredBody::new(inner, sse(true), Some(meter));
+        let mut frames = 0;
+        while !body.is_end_stream() {
+            assert!(body.frame().await.is_some());
+            frames += 1;
+        }
+        assert_eq!(frames, 3);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_behind_trailers_passes_and_behind_an_error_is_nothing() {
+    let trailers = Ok(Frame::trailers(HeaderMap::new()));
+    for (last, passes) in [(trailers, &[CHUNK, "more"][..]), (Err("reset"), &[CHUNK])] {
+        let (meter, _) = Told::new();
+        let inner = Frames::new([CHUNK]).then(last).then(Ok(Frame::data("more".into())));
+        let mut body = MeteredBody::new(inner, sse(false), Some(meter));
+        assert_eq!(text(&frames(&mut body).await), passes);
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_dropped_is_abandoned() {
     let (meter, log) = Told::new();
     let mut body = MeteredBody::new(Frames::new([CHUNK, USAGE]), sse(false), Some(meter));

@@ -69,7 +69,7 @@ impl Nest {
             odd ^= odd << shift;
         }
         let in_strings = if self.in_string { !odd } else { odd };
-        self.in_string = in_strings >> (stretch.len() - 1) & 1 == 1;
+        self.in_string = in_strings >> 63 == 1; // no quote is behind the last byte
         in_strings
     }
 

@@ -192,12 +192,23 @@ fn a_document_is_whole_once_its_root_has_closed() {
 
 #[test]
 fn reading_starts_afresh_after_a_reset() {
-    let mut extractor = read(&[br#"{"usage":1,"a":"\"#]);
-    extractor.reset();
-    assert_eq!(extractor.finds().found(0), Found::Absent);
-    extractor.feed(br#"{"model":"m"}"#);
-    assert_eq!((extractor.finds().found(0), extractor.is_whole()), (Found::Absent, true));
-    assert_eq!(extractor.finds().found(1), Found::Value(br#""m""#));
+    for cut in [
+        r#"{"usage":1,"a":"\"#,
+        r#"{"usage":1,"a":[[{"#,
+        r#"{"usage":1,"a":["x"#,
+        r#"{"usage":1,"x_groq":{"id":"#,
+        r#"{"usage":1,"items":[{"a":1"#,
+        r#"{"usage":{"a":"#,
+        r#"{"usage":1,"us"#,
+    ] {
+        let mut extractor = read(&[cut.as_bytes()]);
+        extractor.reset();
+        assert_eq!((extractor.finds().found(0), extractor.kept_len()), (Found::Absent, 0), "{cut}");
+        extractor.feed(br#"{"":[1],"model":"m"}"#);
+        let usage = extractor.finds().found(0);
+        assert_eq!((usage, extractor.is_whole()), (Found::Absent, true), "{cut}");
+        assert_eq!(extractor.finds().found(1), Found::Value(br#""m""#), "{cut}");
+    }
 }
 
 fn json_like() -> impl Strategy<Value = Vec<u8>> {
@@ -298,6 +309,17 @@ fn what_is_written_as_usual_is_read_in_one_piece() {
 }
 
 #[test]
+fn a_string_ends_wherever_its_quote_is() {
+    for length in 0..70 {
+        let text = "x".repeat(length);
+        let document = format!(r#"{{"{text}":"{text}","n":"\"{text}\"","model":"m"}}"#);
+        let finds = shortly(document.as_bytes(), KEYS).unwrap();
+        assert_eq!(finds.found(1), Found::Value(br#""m""#), "{document}");
+        assert!(are_same(&finds, &read(&[document.as_bytes()]).finds()), "{document}");
+    }
+}
+
+#[test]
 fn counts_are_read_while_they_pass_and_only_of_the_first() {
     let document = br#"{"usage":{"a":1,"n":{"a":2},"b":3},"x_groq":{"usage":{"a":9}}}"#;
     let finds = shortly(document, KEYS).unwrap();
@@ -314,6 +336,8 @@ fn counts_are_read_while_they_pass_and_only_of_the_first() {
     assert_eq!([0, 1].map(|index| finds.counts(index, COUNTS).unwrap()[0]), [Some(1), Some(2)]);
     let finds = shortly(br#"{"x":{"a":1,"a":1},"y":{"a":2},"x":{}}"#, TWO).unwrap();
     assert_eq!([0, 1].map(|index| finds.counts(index, COUNTS).is_some()), [false, true]);
+    let finds = shortly(br#"{"x":{"a":1},"x":{"a":1}}"#, TWO).unwrap();
+    assert_eq!(finds.counts(0, COUNTS), None);
 }
 
 #[test]

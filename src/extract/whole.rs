@@ -11,8 +11,9 @@ use super::{
 };
 use crate::json::Cursor;
 
-/// Finds what `document` says under `keys`. `None` says nothing: it is cut short, or not
-/// written as usual, as with an escape in a key that may be ours.
+/// Finds what `document` says under `keys`. `None` says nothing: it is cut short, or not written
+/// as usual, as with an escape in a key that may be ours. What was found until then means
+/// nothing.
 #[inline]
 pub(crate) fn whole<'a>(document: &'a [u8], keys: &[Key], finds: &mut Finds<'a>) -> Option<()> {
     let mut cursor = Cursor::new(document);

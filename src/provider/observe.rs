@@ -331,7 +331,7 @@ fn replace(text: &mut Option<SmolStr>, told: Found<'_>) {
     // Written where it goes: to hand a short text on takes longer than to make it.
     if let Some(new) = plain(written) {
         *text = Some(new);
-    } else if let Some(new) = json::<SmolStr>(raw).filter(|new| !new.is_empty()) {
+    } else if let Some(new) = json(raw) {
         *text = Some(new);
     }
 }

@@ -46,6 +46,16 @@ fn each_kind_of_garbage_has_its_error() {
 }
 
 #[test]
+fn a_fault_is_told_with_its_place() {
+    for (body, place) in
+        [(r#"{"a"  1}"#, 4), (r#"{"a":  x}"#, 7), (r#"{"a":"\x"}"#, 6), ("{}  x", 4)]
+    {
+        let fault = check(body.as_bytes());
+        assert!(matches!(fault, Err(Unreadable::NotJson { at, .. }) if at == place), "{fault:?}");
+    }
+}
+
+#[test]
 fn nesting_is_read_as_deep_as_serde_json_reads_it() {
     let nested = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
     let deepest = nested(Walker::MOST_DEPTH);
@@ -104,6 +114,13 @@ fn strings_are_read_the_same_the_quick_way() {
         r#"{ "role" : "user"  ,"no":"x","n\u006f":"x","x":{"a":"b"},"y":"z","list":["a","b"]}    "#,
         r#"{"a":"b","a key that is longer than a block":"c","":"","d":1,"e":null,"f":"g"}        "#,
         r#"{"a":"b"  "c":"d"}                    "#,
+        r#"{"a":"b""c":"d"}"#,
+        r#"{"a":"b" "c":"d"}"#,
+        r#"{"a\:"b"}"#,
+        "{\"a\n:\"b\"}",
+        r#"{"a": 1, "b": "c"}"#,
+        r#"{"a": "b", c":"d"}"#,
+        r#"{ a":"b"}"#,
         r#"{"a":"b","c":"d                       "#,
         r#"{"a":"b",}                            "#,
         r#"{,"a":"b"}                            "#,
@@ -229,7 +246,8 @@ pub(crate) fn values() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        (-1e300..1e300).prop_map(Value::from),
+        // However one byte of it is changed, no number comes near the largest.
+        (-1e280..1e280).prop_map(Value::from),
         ".{0,40}".prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 40, 6, |inner| {
@@ -265,7 +283,6 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let theirs = serde_json::from_slice::<Value>(&bytes);
-        // Stricter by design only for numbers within a hair of the largest double.
         prop_assert_eq!(check(&bytes).is_ok(), theirs.is_ok(), "{:?} {:?}", check(&bytes), theirs);
     }
 }

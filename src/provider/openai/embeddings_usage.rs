@@ -68,6 +68,12 @@ mod tests {
     }
 
     #[test]
+    fn a_completion_counts_where_a_host_has_one() {
+        let told = told(r#"{"usage":{"prompt_tokens":31,"completion_tokens":2}}"#);
+        assert_eq!(told.usage, Some(Usage::tokens(31, 2)));
+    }
+
+    #[test]
     fn zeros_say_nothing_and_nonsense_is_flagged() {
         assert_eq!(told(r#"{"usage":{"prompt_tokens":0,"total_tokens":0}}"#).usage, None);
         for nonsense in [

@@ -116,6 +116,9 @@ fn the_model_is_a_name_of_sensible_length() {
         let error = read_at(OPENAI, &body).unwrap_err();
         assert!(matches!(error, Unreadable::Invalid { key: "model", .. }), "{model}: {error}");
     }
+    let longest = "x".repeat(256);
+    let body = format!(r#"{{"messages":[],"model":"{longest}"}}"#);
+    assert_eq!(read_at(OPENAI, &body).unwrap().call.model(), longest);
 }
 
 #[test]
@@ -175,8 +178,10 @@ fn media_count_as_media_and_not_as_text() {
     assert!(call.needs().media && call.open_ended().is_none());
     let call = message(&format!(r#"{{"content":[{{"file":{{"file_data":"{data}"}}}}]}}"#)).call;
     assert_eq!((call.input().text_bytes, call.input().media), (0, 2));
-    let call = message(r#"{"role":"assistant","audio":{"id":"audio_1"}}"#).call;
-    assert_eq!((call.input().text_bytes, call.input().media), (9, 1));
+    for audio in [r#"{"id":"audio_1"}"#, r#""audio_1""#] {
+        let call = message(&format!(r#"{{"role":"assistant","audio":{audio}}}"#)).call;
+        assert_eq!((call.input().text_bytes, call.input().media), (9, 1), "{audio}");
+    }
 }
 
 #[test]

@@ -26,14 +26,16 @@ fn stream(stream: &str) -> (Observed, bool) {
 }
 
 const USAGE: &str = r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":80,
-    "cache_write_tokens":10},"output_tokens":50,"output_tokens_details":{"reasoning_tokens":30},
-    "total_tokens":150}"#;
+    "cache_write_tokens":10,"audio_tokens":5},"output_tokens":50,
+    "output_tokens_details":{"reasoning_tokens":30,"audio_tokens":2},"total_tokens":150}"#;
 
 fn expected() -> Usage {
     Usage {
         cached_input_tokens: 80,
         cache_write_tokens: 10,
+        input_audio_tokens: 5,
         reasoning_tokens: 30,
+        output_audio_tokens: 2,
         ..Usage::tokens(100, 50)
     }
 }
