@@ -8,7 +8,8 @@ use wide::u8x16;
 /// Bytes that are looked at in one step.
 pub(crate) type Block = u8x16;
 
-const BLOCK: usize = 16;
+/// Bytes of a block.
+pub(crate) const BLOCK: usize = 16;
 
 /// The offset of the first byte from `from` on that `marks` fills with ones, or the end.
 #[inline(always)]
@@ -119,6 +120,12 @@ impl LastStretch {
 #[inline(always)]
 pub(crate) fn are(block: Block, byte: u8) -> Block {
     block.simd_eq(Block::splat(byte))
+}
+
+/// Marks what may end a string, or seem to.
+#[inline(always)]
+pub(crate) fn quotes_and_escapes(block: Block) -> Block {
+    are(block, b'"') | are(block, b'\\')
 }
 
 /// Brackets as braces, from which they differ by one bit; nothing else does by that bit.

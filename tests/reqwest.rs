@@ -174,6 +174,17 @@ async fn another_model_is_sent_with_the_length_it_makes() {
 }
 
 #[tokio::test]
+async fn a_stated_length_is_left_alone_where_nothing_is_changed() {
+    let mut request = post(CHAT, &chat("flat"));
+    request.headers_mut().insert("content-length", "3".parse().unwrap());
+    let sent = sent(&policy().build().unwrap(), request).await;
+    assert_eq!(
+        (&sent.headers["content-length"], sent.body),
+        (&"3".parse().unwrap(), chat("flat").to_string())
+    );
+}
+
+#[tokio::test]
 async fn another_model_is_another_address_where_the_address_has_it() {
     let policy =
         policy().rule(TagBasedModelDowngrade::new(|_: &driftlock::Call| true, "gpt-4o-mini"));

@@ -48,7 +48,10 @@ impl Carrier<Request, Response> for Auto {
         if let Some(uri) = &changes.uri {
             *request.url_mut() = Url::parse(&uri.to_string()).map_err(Error::inner)?;
         }
-        put_body(request, changes.body);
+        if changes.is_body_changed {
+            carry::set_length(request.headers_mut(), changes.body.len());
+        }
+        *request.body_mut() = Some(changes.body.into());
         Ok(())
     }
 
@@ -83,7 +86,8 @@ pub(super) fn read(
     Ok(ReadBody::known(intake))
 }
 
-/// Puts a body back, with the length it now has.
+/// Puts a body into a request that was made with one of its own, whose length it may state.
+#[cfg(feature = "async-openai")]
 pub(super) fn put_body(request: &mut Request, body: bytes::Bytes) {
     carry::set_length(request.headers_mut(), body.len());
     *request.body_mut() = Some(body.into());

@@ -4,7 +4,7 @@ use memchr::memchr2;
 
 use super::{Key, Role, finds::Finds, keep::Kept, keys::LONGEST_KEY, nest::Nest};
 use crate::{
-    blocks::{self, are},
+    blocks::{self, quotes_and_escapes},
     name::Candidate,
 };
 
@@ -368,7 +368,7 @@ fn quote_or_escape(bytes: &[u8], from: usize) -> Option<usize> {
 /// The same if it is near, else how far there is none.
 #[inline(always)]
 fn quote_or_escape_near(bytes: &[u8], from: usize) -> Result<usize, usize> {
-    blocks::find_near(bytes, from, |block| are(block, b'"') | are(block, b'\\'))
+    blocks::find_near(bytes, from, quotes_and_escapes)
 }
 
 /// What grows, for tests of its bounds.

@@ -2,7 +2,7 @@
 
 use super::space;
 use crate::{
-    blocks::{self, Block, are, braced},
+    blocks::{self, Block, are, braced, quotes_and_escapes},
     name::Candidate,
 };
 
@@ -115,9 +115,4 @@ impl<'a> Cursor<'a> {
 #[inline(never)]
 fn far_quote_or_escape(bytes: &[u8], from: usize) -> usize {
     blocks::find(bytes, from, quotes_and_escapes)
-}
-
-#[inline(always)]
-fn quotes_and_escapes(block: Block) -> Block {
-    are(block, b'"') | are(block, b'\\')
 }

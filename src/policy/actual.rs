@@ -253,13 +253,18 @@ pub(super) mod tests {
         }
     }
 
-    #[test]
-    fn most_answers_take_the_short_way() {
+    fn plainly_priced() -> (Policy, Call, Priced) {
         let policy = Policy::builder().build().unwrap();
         let (version, book) = policy.0.prices.current();
         let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
         let quote = policy.quote(&mut call, book).unwrap();
         let priced = Priced::new(&call, version, &quote);
+        (policy, call, priced)
+    }
+
+    #[test]
+    fn most_answers_take_the_short_way() {
+        let (policy, call, priced) = plainly_priced();
         let usage = Usage::tokens(700, 120);
         for model in [None, Some("gpt-4o-mini"), Some("gpt-4o-mini-2024-07-18")] {
             for (service_tier, region) in [(None, None), (Some("default"), Some("global"))] {
@@ -274,11 +279,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_answer_on_other_terms_takes_the_long_way() {
-        let policy = Policy::builder().build().unwrap();
-        let (version, book) = policy.0.prices.current();
-        let mut call = Call::new(Provider::OPENAI, Operation::Chat, "gpt-4o-mini");
-        let quote = policy.quote(&mut call, book).unwrap();
-        let priced = Priced::new(&call, version, &quote);
+        let (policy, call, priced) = plainly_priced();
         let usage = Usage::tokens(700, 120);
         let plain = Told { usage: Some(&usage), ..Told::default() };
         for told in [

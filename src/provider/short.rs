@@ -3,9 +3,7 @@
 //! Every call has a few of them looked through for bytes that they most often do not have.
 //! It takes less than to prepare for a long way, as `memchr` does, or to go byte by byte.
 
-use crate::blocks::Block;
-
-const BLOCK: usize = 16;
+use crate::blocks::{BLOCK, Block};
 
 /// Whether there is a byte that `marks` fills with ones.
 #[inline(always)]

@@ -5,11 +5,8 @@
 //! room for a few blocks; to look at one letter after the other takes three times as long.
 
 use smol_str::SmolStr;
-use wide::u8x16;
 
-use crate::blocks::{Block, are};
-
-const BLOCK: usize = 16;
+use crate::blocks::{BLOCK, Block, are};
 
 /// Room for the names of most models, in whole blocks and where words begin.
 #[repr(align(16))]
@@ -59,7 +56,7 @@ impl Room {
             let is_control = block.max(Block::splat(b' ')).simd_eq(block) ^ Block::splat(u8::MAX);
             is_control | are(block, b'\\') | block
         };
-        let marks = blocks.iter().map(|block| stands_for_more(u8x16::new(*block)));
+        let marks = blocks.iter().map(|block| stands_for_more(Block::new(*block)));
         // Beyond ASCII, the highest bit is set.
         marks.fold(Block::splat(0), |all, marks| all | marks).to_bitmask() == 0
     }
